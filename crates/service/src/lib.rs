@@ -1,0 +1,8 @@
+//! What every process of Vigie needs and no patient would notice: the clock, ids, logs. Nothing medical.
+
+mod clock;
+pub mod ids;
+mod logs;
+
+pub use clock::Clock;
+pub use logs::start_logs;
