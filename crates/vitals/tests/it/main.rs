@@ -1,0 +1,24 @@
+//! The judge and the reconciler through their public interface, as a worker uses them.
+
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod order;
+#[cfg(test)]
+mod patient;
+#[cfg(test)]
+mod reconciling;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod scoping;
+#[cfg(test)]
+mod silences;
+#[cfg(test)]
+mod versions;
+#[cfg(test)]
+mod wild;
