@@ -1,0 +1,32 @@
+# Each target is one step that can also be run by hand. `make demo ARGS="--patients 20 --seed 7"` hands options on.
+
+.PHONY: demo test bench fmt lint setup
+
+# SQL is checked against the committed descriptions, so that no database is needed to compile.
+export SQLX_OFFLINE = true
+
+# A private PostgreSQL, simulated patients, and the dashboard's URL with log-ins; Ctrl-C stops it all.
+demo:
+	@scripts/setup.sh demo
+	@cargo build --locked --package vigie
+	@exec "$${CARGO_TARGET_DIR:-target}/debug/vigie" demo $(ARGS)
+
+# Everything that CI checks. The last line is the sum.
+test:
+	@scripts/setup.sh test
+	@scripts/test.sh
+
+# The budgets of the design, measured side by side on this machine.
+bench:
+	@scripts/setup.sh test
+	@cargo run --locked --release --package vigie-e2e --bin bench -- $(ARGS)
+
+fmt:
+	@cargo fmt --all
+
+lint:
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+setup:
+	@scripts/setup.sh test
