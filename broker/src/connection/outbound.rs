@@ -1,0 +1,252 @@
+//! What goes to the device besides acknowledgements: receipts and commands.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tracing::{debug, info};
+use vigie_wire::{Channel, Topic};
+
+use super::inbound::report_panic;
+use super::{Connection, End, OUTBOX_HIGH_WATER};
+use crate::gateway::{Gateway, Outbound};
+use crate::mailbox::Left;
+use crate::protocol::{self, OutgoingPublish, Qos};
+
+/// Channels that have an outbox.
+const FETCHED: [Channel; 2] = [Channel::Receipts, Channel::Commands];
+
+/// Before looking again at rows that have been delivered and are still there.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// Looks into the outbox, at most one per channel at a time.
+///
+/// A look that finds something is followed by another one, until one finds nothing: the gateway may hand out
+/// a long backlog in parts, and what the full queue turned away is still there.
+#[derive(Default)]
+pub(super) struct Fetches {
+    wanted: Vec<Channel>,
+    under_way: Vec<Channel>,
+    /// To look at once the device has taken everything so far.
+    when_caught_up: Vec<Channel>,
+    /// To look at when the gateway has had time to note deliveries.
+    later: Vec<Channel>,
+    later_at: Option<Instant>,
+    pub(super) running: FuturesUnordered<BoxFuture<'static, Fetched>>,
+}
+
+impl Fetches {
+    pub(super) fn want(&mut self, channel: Channel) {
+        if FETCHED.contains(&channel) && !self.wanted.contains(&channel) {
+            self.wanted.push(channel);
+        }
+    }
+
+    /// When there is something to do without anything else happening.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.later_at
+    }
+
+    fn want_due(&mut self) {
+        if self.later_at.is_some_and(|at| at <= Instant::now()) {
+            self.later_at = None;
+            for channel in std::mem::take(&mut self.later) {
+                self.want(channel);
+            }
+        }
+    }
+
+    fn want_later(&mut self, channel: Channel) {
+        self.later.push(channel);
+        self.later_at.get_or_insert_with(|| Instant::now() + LOOK_AGAIN_AFTER);
+    }
+}
+
+/// What a look into the outbox found.
+pub(super) struct Fetched {
+    channel: Channel,
+    messages: Vec<Outbound>,
+    _side: OwnedSemaphorePermit,
+}
+
+impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
+    /// Everything subscribed, for a session that was resumed.
+    pub(super) fn want_everything(&mut self) {
+        for channel in FETCHED {
+            if self.session.grant(channel).is_some() {
+                self.fetches.want(channel);
+            }
+        }
+    }
+
+    pub(super) fn start_fetches(&mut self) {
+        self.fetches.want_due();
+        let mut later = Vec::new();
+        for channel in std::mem::take(&mut self.fetches.wanted) {
+            if self.fetches.under_way.contains(&channel) {
+                later.push(channel);
+                continue;
+            }
+            let Ok(side) = Arc::clone(&self.seat.rooms.side).try_acquire_owned() else {
+                later.push(channel);
+                continue;
+            };
+            let gateway = Arc::clone(&self.context.gateway);
+            let device = self.device.clone();
+            self.fetches.under_way.push(channel);
+            self.fetches.running.push(
+                async move {
+                    let looking = AssertUnwindSafe(async { gateway.pending(&device, channel).await });
+                    let messages = looking.catch_unwind().await.unwrap_or_else(|_| {
+                        report_panic(&device);
+                        Vec::new()
+                    });
+                    Fetched { channel, messages, _side: side }
+                }
+                .boxed(),
+            );
+        }
+        self.fetches.wanted = later;
+    }
+
+    pub(super) fn on_fetched(&mut self, fetched: Fetched) {
+        let channel = fetched.channel;
+        self.fetches.under_way.retain(|under_way| *under_way != channel);
+        let (mut fresh, mut lingering) = (false, false);
+        for message in fetched.messages {
+            match message.outbox_id {
+                // Delivered, and not yet noted as such, or the note was lost: say it again.
+                Some(outbox_id) if self.session.has_delivered(outbox_id) => {
+                    lingering = true;
+                    self.context.gateway.delivered(&self.device, outbox_id);
+                }
+                Some(_) | None => {
+                    fresh = true;
+                    self.queue(message);
+                }
+            }
+        }
+        if fresh {
+            self.fetches.when_caught_up.push(channel);
+        } else if lingering {
+            self.fetches.want_later(channel);
+        }
+    }
+
+    pub(super) fn queue(&mut self, message: Outbound) {
+        if self.seat.mailbox.leave(message) == Left::Full {
+            self.context.shared.tally.outbound_dropped();
+        }
+    }
+
+    /// Moves messages into the write buffer, as many as the device's window and the buffer allow.
+    pub(super) fn send_messages(&mut self) -> Result<(), End> {
+        while self.session.unacknowledged() < self.window && self.transport.outbox.len() < OUTBOX_HIGH_WATER {
+            let Some(message) = self.seat.mailbox.pop() else {
+                break;
+            };
+            self.send(message)?;
+        }
+        if self.session.unacknowledged() == 0 && self.written.is_empty() {
+            self.on_caught_up();
+        }
+        Ok(())
+    }
+
+    /// Nothing of ours is on its way.
+    fn on_caught_up(&mut self) {
+        if self.seat.mailbox.is_emptied_after_overflow() {
+            self.want_everything();
+        }
+        if self.seat.mailbox.is_empty() {
+            for channel in std::mem::take(&mut self.fetches.when_caught_up) {
+                self.fetches.want(channel);
+            }
+        }
+    }
+
+    fn send(&mut self, message: Outbound) -> Result<(), End> {
+        let Some(grant) = self.session.grant(message.channel) else {
+            debug!(device = %self.device, channel = ?message.channel, "the device does not listen; its outbox keeps the message");
+            return Ok(());
+        };
+        if message.outbox_id.is_some_and(|id| self.session.knows(id)) {
+            return Ok(());
+        }
+        let packet_id = (grant.qos >= Qos::AtLeastOnce).then(|| self.session.next_packet_id());
+        if !self.write_message(&message, packet_id, false)? {
+            self.delivered(message.outbox_id);
+            return Ok(());
+        }
+        match packet_id {
+            Some(packet_id) => self.session.sent(packet_id, message),
+            None => self.written.extend(message.outbox_id),
+        }
+        Ok(())
+    }
+
+    /// Sends again what a resumed session had not acknowledged, as MQTT demands: with the same packet ids.
+    pub(super) fn send_again(&mut self) -> Result<(), End> {
+        let unacknowledged: Vec<(u16, Outbound)> =
+            self.session.unacknowledged_messages().map(|(id, message)| (id, message.clone())).collect();
+        for (packet_id, message) in unacknowledged {
+            if !self.write_message(&message, Some(packet_id), true)? {
+                self.on_puback(packet_id);
+            }
+        }
+        Ok(())
+    }
+
+    /// False: the message is larger than the device accepts, and was not written.
+    fn write_message(
+        &mut self,
+        message: &Outbound,
+        packet_id: Option<u16>,
+        duplicate: bool,
+    ) -> Result<bool, End> {
+        let topic = Topic { device: self.device.clone(), channel: message.channel }.to_string();
+        let before = self.transport.outbox.len();
+        let publish = OutgoingPublish {
+            topic: &topic,
+            payload: &message.payload,
+            packet_id,
+            duplicate,
+            identifier: self.session.grant(message.channel).and_then(|grant| grant.identifier),
+        };
+        protocol::publish(&mut self.transport.outbox, self.version, &publish)?;
+        if self.transport.outbox.len() - before > self.device_packet_bytes_max {
+            self.transport.outbox.truncate(before);
+            self.context.shared.tally.outbound_too_large();
+            info!(device = %self.device, channel = ?message.channel, "a message is larger than the device accepts; given up");
+            return Ok(false);
+        }
+        self.context.shared.tally.outbound_sent();
+        Ok(true)
+    }
+
+    pub(super) fn on_puback(&mut self, packet_id: u16) {
+        if let Some(message) = self.session.acknowledged(packet_id) {
+            self.delivered(message.outbox_id);
+        }
+    }
+
+    /// The write buffer is empty: what went at QoS 0 has gone.
+    pub(super) fn tell_written(&mut self) {
+        for outbox_id in std::mem::take(&mut self.written) {
+            self.delivered(Some(outbox_id));
+        }
+    }
+
+    fn delivered(&mut self, outbox_id: Option<i64>) {
+        if let Some(outbox_id) = outbox_id {
+            self.session.remember_delivery(outbox_id);
+            self.context.gateway.delivered(&self.device, outbox_id);
+        }
+    }
+}

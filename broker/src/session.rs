@@ -1,0 +1,185 @@
+//! What the broker remembers of a device while it is connected, and, if the device asked for it, after.
+
+use std::collections::{HashMap, VecDeque};
+
+use vigie_wire::Channel;
+
+use crate::gateway::Outbound;
+use crate::protocol::Qos;
+
+/// Rows of the outbox recently delivered and remembered, so that a look into the outbox that raced with an
+/// acknowledgement does not send them again.
+const REMEMBERED_DELIVERIES: usize = 64;
+
+/// A granted subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// At most 1: nothing that we send gains from QoS 2.
+    pub(crate) qos: Qos,
+    /// MQTT 5: sent along with every message.
+    pub(crate) identifier: Option<u32>,
+}
+
+/// How far a publish of ours at QoS 2 from the device has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// Waits for its verdict.
+    Pending,
+    /// PUBREC is out; the id is held until PUBREL.
+    Recorded,
+}
+
+/// Session state, bounded by the window of unacknowledged messages.
+#[derive(Debug, Default)]
+pub(crate) struct Session {
+    receipts: Option<Grant>,
+    commands: Option<Grant>,
+    status: Option<Grant>,
+    unacknowledged: VecDeque<(u16, Outbound)>,
+    last_packet_id: u16,
+    delivered: VecDeque<i64>,
+    received: HashMap<u16, Received>,
+}
+
+impl Session {
+    fn grant_mut(&mut self, channel: Channel) -> Option<&mut Option<Grant>> {
+        match channel {
+            Channel::Receipts => Some(&mut self.receipts),
+            Channel::Commands => Some(&mut self.commands),
+            Channel::Status => Some(&mut self.status),
+            Channel::Readings(_) => None,
+        }
+    }
+
+    pub(crate) fn grant(&self, channel: Channel) -> Option<Grant> {
+        match channel {
+            Channel::Receipts => self.receipts,
+            Channel::Commands => self.commands,
+            Channel::Status => self.status,
+            Channel::Readings(_) => None,
+        }
+    }
+
+    pub(crate) fn subscribe(&mut self, channel: Channel, grant: Grant) {
+        if let Some(slot) = self.grant_mut(channel) {
+            *slot = Some(grant);
+        }
+    }
+
+    /// Was there such a subscription?
+    pub(crate) fn unsubscribe(&mut self, channel: Channel) -> bool {
+        self.grant_mut(channel).and_then(Option::take).is_some()
+    }
+
+    /// How many messages of ours wait for their PUBACK.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.unacknowledged.len()
+    }
+
+    /// Those messages, oldest first, for a resumed session.
+    pub(crate) fn unacknowledged_messages(&self) -> impl Iterator<Item = (u16, &Outbound)> {
+        self.unacknowledged.iter().map(|(id, message)| (*id, message))
+    }
+
+    /// Is this row of the outbox on its way, or there already?
+    pub(crate) fn knows(&self, outbox_id: i64) -> bool {
+        self.has_delivered(outbox_id)
+            || self.unacknowledged.iter().any(|(_, message)| message.outbox_id == Some(outbox_id))
+    }
+
+    /// Did this row of the outbox reach the device lately?
+    pub(crate) fn has_delivered(&self, outbox_id: i64) -> bool {
+        self.delivered.contains(&outbox_id)
+    }
+
+    /// A packet id that no unacknowledged message has.
+    pub(crate) fn next_packet_id(&mut self) -> u16 {
+        loop {
+            self.last_packet_id = self.last_packet_id.checked_add(1).unwrap_or(1);
+            let id = self.last_packet_id;
+            if self.unacknowledged.iter().all(|(used, _)| *used != id) {
+                return id;
+            }
+        }
+    }
+
+    /// A message left at QoS 1.
+    pub(crate) fn sent(&mut self, packet_id: u16, message: Outbound) {
+        self.unacknowledged.push_back((packet_id, message));
+    }
+
+    /// The device acknowledged; returns the message, or nothing for an id that we did not use.
+    pub(crate) fn acknowledged(&mut self, packet_id: u16) -> Option<Outbound> {
+        let at = self.unacknowledged.iter().position(|(id, _)| *id == packet_id)?;
+        self.unacknowledged.remove(at).map(|(_, message)| message)
+    }
+
+    /// A row of the outbox has reached the device.
+    pub(crate) fn remember_delivery(&mut self, outbox_id: i64) {
+        if self.delivered.len() == REMEMBERED_DELIVERIES {
+            self.delivered.pop_front();
+        }
+        self.delivered.push_back(outbox_id);
+    }
+
+    pub(crate) fn received(&self, packet_id: u16) -> Option<Received> {
+        self.received.get(&packet_id).copied()
+    }
+
+    pub(crate) fn set_received(&mut self, packet_id: u16, state: Received) {
+        self.received.insert(packet_id, state);
+    }
+
+    pub(crate) fn forget_received(&mut self, packet_id: u16) -> Option<Received> {
+        self.received.remove(&packet_id)
+    }
+
+    /// What outlives the connection. The packet ids of QoS 2 do not: a device that lost its memory would
+    /// reuse one for a new reading, which we would then acknowledge without storing. Taking a repeat again
+    /// is harmless, since the store knows sequence numbers.
+    pub(crate) fn for_absence(mut self) -> Self {
+        self.received = HashMap::new();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn message(outbox_id: i64) -> Outbound {
+        Outbound { outbox_id: Some(outbox_id), channel: Channel::Receipts, payload: Bytes::new() }
+    }
+
+    #[test]
+    fn packet_ids_go_round_and_skip_those_in_use() {
+        let mut session = Session::default();
+        assert_eq!(session.next_packet_id(), 1);
+        session.sent(1, message(10));
+        session.last_packet_id = u16::MAX;
+        assert_eq!(session.next_packet_id(), 2);
+    }
+
+    #[test]
+    fn a_row_is_known_from_the_sending_to_after_the_delivery() {
+        let mut session = Session::default();
+        assert!(!session.knows(10));
+        session.sent(1, message(10));
+        assert!(session.knows(10));
+        let acknowledged = session.acknowledged(1).unwrap();
+        assert!(session.acknowledged(1).is_none());
+        session.remember_delivery(acknowledged.outbox_id.unwrap());
+        assert!(session.knows(10));
+    }
+
+    #[test]
+    fn remembered_deliveries_are_bounded() {
+        let mut session = Session::default();
+        for id in 0..1_000 {
+            session.remember_delivery(id);
+        }
+        assert_eq!(session.delivered.len(), REMEMBERED_DELIVERIES);
+        assert!(session.knows(999));
+    }
+}

@@ -1,0 +1,24 @@
+//! The listener over real sockets, in front of a gateway that a test can hold, fail and question.
+//!
+//! `clients` uses MQTT clients that nobody here wrote; the other files speak bytes, because they say what
+//! no decent client would.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "helpers of tests: a failure is the failure of the test"
+)]
+
+mod clients;
+mod desk;
+mod device;
+mod endings;
+mod log_in;
+mod malformed;
+mod memory;
+mod outbox;
+mod publishing;
+mod room;
+mod sessions;
+mod subscribing;
