@@ -38,11 +38,11 @@ pub fn receipt_to_json(receipt: &v1::Receipt) -> Vec<u8> {
         .results
         .iter()
         .map(|r| {
-            let mut result = serde_json::json!({ "sequence": r.sequence, "outcome": r.outcome });
-            if !r.reason.is_empty() {
-                result["reason"] = r.reason.clone().into();
+            if r.reason.is_empty() {
+                serde_json::json!({ "sequence": r.sequence, "outcome": r.outcome })
+            } else {
+                serde_json::json!({ "sequence": r.sequence, "outcome": r.outcome, "reason": r.reason })
             }
-            result
         })
         .collect();
     let missing: Vec<_> = receipt.missing.iter().map(|r| [r.first, r.last]).collect();
@@ -53,8 +53,10 @@ pub fn receipt_to_json(receipt: &v1::Receipt) -> Vec<u8> {
         "contiguous": receipt.contiguous,
         "missing": missing,
     });
-    if !receipt.reason.is_empty() {
-        json["reason"] = receipt.reason.clone().into();
+    if let Some(fields) = json.as_object_mut()
+        && !receipt.reason.is_empty()
+    {
+        fields.insert("reason".into(), receipt.reason.clone().into());
     }
     json.to_string().into_bytes()
 }

@@ -1,0 +1,47 @@
+//! Bringing a database up to date: one explicit step, never done by the services.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::database::connect_options;
+use crate::{Error, Result};
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// Applies what is missing, under sqlx's advisory lock, so that several may start at once. `url` must log
+/// in as an administrator of the database (it creates roles and extensions).
+pub async fn migrate(url: &str) -> Result<()> {
+    let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
+    MIGRATOR.run(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
+/// Is every migration that this version knows applied? Tells what to do when not.
+pub async fn check_migrated(url: &str) -> Result<()> {
+    let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
+    let there = sqlx::query_scalar!(r#"SELECT to_regclass('public.service_beat') IS NOT NULL AS "there!""#)
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    if there {
+        Ok(())
+    } else {
+        Err(Error::Unsafe("the database is not migrated: run `vigie migrate` first".into()))
+    }
+}
+
+/// Creates the database `name` if it is not there; `url` is an administrator's, of another database.
+pub async fn create_database(url: &str, name: &str) -> Result<()> {
+    let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
+    let there = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS "there!""#, name)
+        .fetch_one(&mut connection)
+        .await?;
+    if !there {
+        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        if !plain {
+            return Err(Error::Unsafe(format!("{name:?} is no name for a database here: letters a-z and _ only")));
+        }
+        // A name cannot be a parameter; it was checked above.
+        sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
+    }
+    Ok(connection.close().await?)
+}
