@@ -1,0 +1,39 @@
+//! Limits of ingest. Each says what happens when it is hit.
+
+use jiff::SignedDuration;
+
+/// Settings of ingest; [`Config::default`] is what the documentation tells.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Payload above which a message goes to quarantine unread (1 MiB).
+    pub payload_bytes_max: usize,
+    /// Payload bytes that may wait for the database (64 MiB). Over it, publishes wait: devices are slowed.
+    pub waiting_bytes_max: usize,
+    /// Publishes that may wait for the database (8,192). Over it, publishes wait: devices are slowed.
+    pub waiting_publishes_max: usize,
+    /// Most publishes in one transaction (1,000); the rest goes into the next.
+    pub group_publishes_max: usize,
+    /// Transactions that may be under way at once (2).
+    pub writers: usize,
+    /// A device clock that runs ahead by more than this when it sends is corrected by the difference (2 min).
+    pub clock_tolerance: SignedDuration,
+    /// A corrected time further in the future than this is refused (5 min; HL7 PHD practice, DOMAIN 3.3).
+    pub future_max: SignedDuration,
+    /// A reading older than this cannot be placed, its clock is lost (two years).
+    pub age_max: SignedDuration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            payload_bytes_max: 1 << 20,
+            waiting_bytes_max: 64 << 20,
+            waiting_publishes_max: 8_192,
+            group_publishes_max: 1_000,
+            writers: 2,
+            clock_tolerance: SignedDuration::from_mins(2),
+            future_max: SignedDuration::from_mins(5),
+            age_max: SignedDuration::from_hours(2 * 366 * 24),
+        }
+    }
+}
