@@ -1,0 +1,29 @@
+//! `vigie config check`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::answer;
+use crate::config::Config;
+
+/// What to do with the configuration.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Read and cross-check everything that `vigie serve` would read; opens nothing
+    Check,
+}
+
+/// Says what is in force, without secrets.
+pub(crate) fn run(action: Action) -> Result<ExitCode> {
+    match action {
+        Action::Check => {
+            let config = Config::from_environment()?;
+            answer(&format!(
+                "mqtt_listen = {}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\nthe configuration is good",
+                config.mqtt_listen, config.http_listen, config.http_secure, config.instance, config.workers, config.log
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

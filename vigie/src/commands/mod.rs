@@ -1,0 +1,62 @@
+//! The commands, one file each.
+
+mod config;
+mod demo;
+mod device;
+mod healthcheck;
+mod migrate;
+mod serve;
+mod sim;
+mod user;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// What to do.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Everything on this machine, with simulated patients: no configuration needed
+    Demo(demo::Arguments),
+    /// Run roles against DATABASE_URL
+    Serve(serve::Arguments),
+    /// Bring the database up to date
+    Migrate(migrate::Arguments),
+    /// Enrol devices
+    #[command(subcommand)]
+    Device(device::Action),
+    /// Add accounts
+    #[command(subcommand)]
+    User(user::Action),
+    /// Simulate patients and devices against a running Vigie
+    Sim(sim::Arguments),
+    /// Tell whether a role works (exit status 0 or 1), for container health checks
+    Healthcheck(healthcheck::Arguments),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Action),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        match self {
+            Self::Demo(arguments) => demo::run(arguments).await,
+            Self::Serve(arguments) => serve::run(arguments).await,
+            Self::Migrate(arguments) => migrate::run(arguments).await,
+            Self::Device(action) => device::run(action).await,
+            Self::User(action) => user::run(action).await,
+            Self::Sim(arguments) => sim::run(arguments).await,
+            Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Self::Config(action) => config::run(action),
+        }
+    }
+}
+
+/// Writes the answer of a command to standard output.
+pub(crate) fn answer(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}

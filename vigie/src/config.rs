@@ -1,0 +1,178 @@
+//! Configuration: environment variables over a TOML file over defaults, all parsed and cross-checked
+//! before any socket opens.
+//!
+//! | variable | default | what |
+//! |---|---|---|
+//! | `DATABASE_URL`, `DATABASE_URL_FILE` | none | PostgreSQL; the file form keeps the password out of the environment |
+//! | `VIGIE_CONFIG` | none | a TOML file with the keys below in lower case without `VIGIE_` |
+//! | `VIGIE_MQTT_LISTEN` | `127.0.0.1:1883` | plain MQTT for devices; loopback only |
+//! | `VIGIE_MQTT_INSECURE_LISTEN` | none | `container-network` allows plain MQTT outside loopback, inside a private network |
+//! | `VIGIE_HTTP_LISTEN` | `127.0.0.1:8080` | pages and API; put a TLS proxy in front |
+//! | `VIGIE_HTTP_SECURE` | `false` | cookies only over https |
+//! | `VIGIE_INSTANCE` | host name, or `1` | name of this process among several |
+//! | `VIGIE_WORKERS` | `2` | judging workers of the alerts role |
+//! | `VIGIE_LOG` | `info` | what is logged |
+//! | `VIGIE_LOG_FORMAT` | `text` | `text` or `json` |
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use anyhow::Result;
+
+use crate::usage::usage;
+
+/// What `vigie serve` needs to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) database_url: String,
+    pub(crate) mqtt_listen: SocketAddr,
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) http_secure: bool,
+    pub(crate) instance: String,
+    pub(crate) workers: usize,
+    pub(crate) log: String,
+    pub(crate) log_json: bool,
+}
+
+/// Keys of the file; each is `VIGIE_` and the upper case of it in the environment.
+const KEYS: [&str; 8] = [
+    "mqtt_listen",
+    "mqtt_insecure_listen",
+    "http_listen",
+    "http_secure",
+    "instance",
+    "workers",
+    "log",
+    "log_format",
+];
+
+impl Config {
+    /// Reads the process's environment.
+    pub(crate) fn from_environment() -> Result<Self> {
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let file = read_file(environment("VIGIE_CONFIG").as_deref())?;
+        let get = |key: &str, default: &str| {
+            environment(&format!("VIGIE_{}", key.to_uppercase()))
+                .or_else(|| file.get(key).cloned())
+                .unwrap_or_else(|| default.to_owned())
+        };
+        let config = Self {
+            database_url: database_url(environment)?.ok_or_else(|| {
+                usage("DATABASE_URL is not set (or DATABASE_URL_FILE with the path of a file that holds it)")
+            })?,
+            mqtt_listen: address("VIGIE_MQTT_LISTEN", &get("mqtt_listen", "127.0.0.1:1883"))?,
+            http_listen: address("VIGIE_HTTP_LISTEN", &get("http_listen", "127.0.0.1:8080"))?,
+            http_secure: flag("VIGIE_HTTP_SECURE", &get("http_secure", "false"))?,
+            instance: get("instance", &environment("HOSTNAME").unwrap_or_else(|| "1".into())),
+            workers: number("VIGIE_WORKERS", &get("workers", "2"), 1, 64)?,
+            log: get("log", "info"),
+            log_json: match get("log_format", "text").as_str() {
+                "text" => false,
+                "json" => true,
+                other => return Err(usage(format!("VIGIE_LOG_FORMAT is text or json, not {other:?}"))),
+            },
+        };
+        let inside_a_network = get("mqtt_insecure_listen", "");
+        match inside_a_network.as_str() {
+            "" if !config.mqtt_listen.ip().is_loopback() => Err(usage(format!(
+                "VIGIE_MQTT_LISTEN={} is not loopback: plain MQTT would show secrets and readings to the network",
+                config.mqtt_listen
+            ))),
+            "" | "container-network" => Ok(config),
+            other => Err(usage(format!("VIGIE_MQTT_INSECURE_LISTEN is container-network or unset, not {other:?}"))),
+        }
+    }
+}
+
+/// `DATABASE_URL`, or the content of the file that `DATABASE_URL_FILE` names.
+pub(crate) fn database_url(environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
+    match (environment("DATABASE_URL"), environment("DATABASE_URL_FILE")) {
+        (Some(_), Some(_)) => Err(usage("DATABASE_URL and DATABASE_URL_FILE are both set; which one counts?")),
+        (Some(url), None) => Ok(Some(url)),
+        (None, Some(path)) => match std::fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text.trim().to_owned())),
+            Err(error) => Err(usage(format!("DATABASE_URL_FILE={path} cannot be read: {error}"))),
+        },
+        (None, None) => Ok(None),
+    }
+}
+
+fn read_file(path: Option<&str>) -> Result<BTreeMap<String, String>> {
+    let Some(path) = path else { return Ok(BTreeMap::new()) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| usage(format!("VIGIE_CONFIG={path} cannot be read: {error}")))?;
+    let table: toml::Table =
+        text.parse().map_err(|error| usage(format!("VIGIE_CONFIG={path} is not TOML: {error}")))?;
+    let mut values = BTreeMap::new();
+    for (key, value) in table {
+        if !KEYS.contains(&key.as_str()) {
+            return Err(usage(format!("{path} has a key {key:?} that nobody reads; known are {}", KEYS.join(", "))));
+        }
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        values.insert(key, text);
+    }
+    Ok(values)
+}
+
+fn address(name: &str, text: &str) -> Result<SocketAddr> {
+    text.parse().map_err(|_| usage(format!("{name}={text} is not an address such as 127.0.0.1:1883")))
+}
+
+fn flag(name: &str, text: &str) -> Result<bool> {
+    text.parse().map_err(|_| usage(format!("{name}={text} is neither true nor false")))
+}
+
+fn number(name: &str, text: &str, least: usize, most: usize) -> Result<usize> {
+    text.parse()
+        .ok()
+        .filter(|n| (least..=most).contains(n))
+        .ok_or_else(|| usage(format!("{name}={text} is not a number from {least} to {most}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config> {
+        let map: BTreeMap<String, String> = pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Config::read(&|name| map.get(name).cloned())
+    }
+
+    #[test]
+    fn defaults_listen_on_loopback_only() {
+        let config = read(&[("DATABASE_URL", "postgres://x")]).unwrap();
+        assert!(config.mqtt_listen.ip().is_loopback());
+        assert!(config.http_listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn each_mistake_is_named() {
+        for (pairs, culprit) in [
+            (&[][..], "DATABASE_URL"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_MQTT_LISTEN", "0.0.0.0:1883")], "VIGIE_MQTT_LISTEN"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_HTTP_LISTEN", "here")], "VIGIE_HTTP_LISTEN"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_WORKERS", "0")], "VIGIE_WORKERS"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_LOG_FORMAT", "xml")], "VIGIE_LOG_FORMAT"),
+            (&[("DATABASE_URL", "x"), ("DATABASE_URL_FILE", "y")], "DATABASE_URL_FILE"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", "/nowhere.toml")], "VIGIE_CONFIG"),
+        ] {
+            let error = read(pairs).unwrap_err();
+            assert!(error.to_string().contains(culprit), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_unknown_keys_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("vigie.toml");
+        std::fs::write(&path, "workers = 4\nlog = \"debug\"\n").unwrap();
+        let file = path.to_str().unwrap();
+        let config = read(&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", file), ("VIGIE_LOG", "warn")]).unwrap();
+        assert_eq!((config.workers, config.log.as_str()), (4, "warn"));
+        std::fs::write(&path, "mqtt_listne = \"127.0.0.1:1\"\n").unwrap();
+        assert!(read(&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", file)]).unwrap_err().to_string().contains("mqtt_listne"));
+    }
+}

@@ -1,0 +1,202 @@
+//! The roles of a process, started in order and stopped in the reverse one.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use vigie_broker::{Limits, Switchboard};
+use vigie_dashboard_api::App;
+use vigie_ingest::Ingest;
+use vigie_service::Clock;
+use vigie_store::{Database, Role};
+
+use crate::gateway::{Bridge, beat, forget_delivered};
+
+/// Which roles a process has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Roles {
+    pub(crate) gateway: bool,
+    pub(crate) alerts: bool,
+    pub(crate) dashboard: bool,
+}
+
+impl Roles {
+    pub(crate) const ALL: Self = Self { gateway: true, alerts: true, dashboard: true };
+}
+
+/// What the roles need.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) database_url: String,
+    pub(crate) mqtt_listen: SocketAddr,
+    pub(crate) http_listen: SocketAddr,
+    pub(crate) http_secure: bool,
+    pub(crate) instance: String,
+    pub(crate) workers: usize,
+}
+
+/// Running roles.
+pub(crate) struct Services {
+    /// Where devices connect, if the gateway runs here.
+    pub(crate) mqtt: Option<SocketAddr>,
+    /// Where browsers connect, if the dashboard runs here.
+    pub(crate) http: Option<SocketAddr>,
+    /// Ends when a role ended that should not have.
+    pub(crate) broken: CancellationToken,
+    /// Devices first, then ingest (which still has to store what they sent), then judging and pages.
+    stages: Vec<Stage>,
+}
+
+struct Stage {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self { stop: CancellationToken::new(), tasks: TaskTracker::new() }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Services {
+    /// Starts the roles. Sockets are bound before anything else, so that a taken port is told at once.
+    pub(crate) async fn start(roles: Roles, settings: Settings, clock: Clock) -> Result<Self> {
+        let mqtt = if roles.gateway { Some(bind("MQTT", settings.mqtt_listen).await?) } else { None };
+        let http = if roles.dashboard { Some(bind("HTTP", settings.http_listen).await?) } else { None };
+        let mut services = Self {
+            mqtt: mqtt.as_ref().map(TcpListener::local_addr).transpose()?,
+            http: http.as_ref().map(TcpListener::local_addr).transpose()?,
+            broken: CancellationToken::new(),
+            stages: Vec::new(),
+        };
+        let committed = Arc::new(Notify::new());
+        if let Some(listener) = mqtt {
+            services.start_gateway(listener, &settings, &clock, &committed).await?;
+        }
+        if roles.alerts {
+            services.start_alerts(&settings, &clock, &committed).await?;
+        }
+        if let Some(listener) = http {
+            services.start_dashboard(listener, &settings, &clock).await?;
+        }
+        Ok(services)
+    }
+
+    async fn start_gateway(
+        &mut self,
+        listener: TcpListener,
+        settings: &Settings,
+        clock: &Clock,
+        committed: &Arc<Notify>,
+    ) -> Result<()> {
+        // Separate pools: a storm of log-ins must not keep readings from being stored.
+        let writing = connect(&settings.database_url, Role::Gateway, 4).await?;
+        let asking = connect(&settings.database_url, Role::Gateway, 6).await?;
+        let (devices, storing) = (Stage::new(), Stage::new());
+        let ingest = Ingest::start(
+            writing,
+            clock.clone(),
+            vigie_ingest::Config::default(),
+            Arc::clone(committed),
+            &storing.tasks,
+            &storing.stop,
+        );
+        let (bridge, delivered) = Bridge::new(asking.clone(), ingest);
+        storing.tasks.spawn(forget_delivered(asking.clone(), delivered, storing.stop.clone()));
+        storing.tasks.spawn(beat(asking, clock.clone(), settings.instance.clone(), storing.stop.clone()));
+        let switchboard = Switchboard::new(Limits::default()).context("limits of the listener")?;
+        let (stop, broken) = (devices.stop.clone(), self.broken.clone());
+        devices.tasks.spawn(async move {
+            vigie_broker::serve(listener, Arc::new(bridge), switchboard, stop).await;
+            broken.cancel();
+        });
+        self.stages.push(devices);
+        self.stages.push(storing);
+        Ok(())
+    }
+
+    async fn start_alerts(&mut self, settings: &Settings, clock: &Clock, committed: &Arc<Notify>) -> Result<()> {
+        let workers = settings.workers;
+        let connections = u32::try_from(workers * 2).unwrap_or(8);
+        let database = connect(&settings.database_url, Role::Alerts, connections).await?;
+        let judging = Stage::new();
+        for n in 1..=workers {
+            let settings = vigie_alerts::Settings {
+                instance: if n == 1 { settings.instance.clone() } else { format!("{}-{n}", settings.instance) },
+                ..vigie_alerts::Settings::default()
+            };
+            judging.tasks.spawn(vigie_alerts::run(
+                database.clone(),
+                clock.clone(),
+                settings,
+                Arc::clone(committed),
+                judging.stop.clone(),
+            ));
+        }
+        self.stages.push(judging);
+        Ok(())
+    }
+
+    async fn start_dashboard(&mut self, listener: TcpListener, settings: &Settings, clock: &Clock) -> Result<()> {
+        let database = connect(&settings.database_url, Role::Dashboard, 12).await?;
+        let app = App::new(
+            database,
+            clock.clone(),
+            vigie_dashboard_api::Settings {
+                secure_cookies: settings.http_secure,
+                ..vigie_dashboard_api::Settings::default()
+            },
+        );
+        let pages = Stage::new();
+        let (stop, broken) = (pages.stop.clone(), self.broken.clone());
+        pages.tasks.spawn(async move {
+            if let Err(error) = vigie_dashboard_api::serve(listener, app, stop).await {
+                tracing::error!(%error, "the dashboard ended");
+            }
+            broken.cancel();
+        });
+        self.stages.push(pages);
+        Ok(())
+    }
+
+    /// Stops everything in order; what devices sent is stored and acknowledged first.
+    pub(crate) async fn stop(self) {
+        for stage in self.stages {
+            stage.end().await;
+        }
+    }
+}
+
+async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| crate::usage::usage(format!("{what} cannot listen on {address}: {error}")))
+}
+
+async fn connect(url: &str, role: Role, connections: u32) -> Result<Database> {
+    Database::connect(url, role, connections).await.with_context(|| format!("connecting as {}", role.as_str()))
+}
+
+/// Ctrl-C, SIGTERM or SIGHUP.
+pub(crate) async fn stop_signal() -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}
