@@ -18,8 +18,10 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CarePlan {
-    /// Diabetes with a glucose meter or a sensor.
+    /// Diabetes with a glucose meter.
     Diabetes,
+    /// Diabetes with a sensor; fingersticks count as well, but are not expected.
+    DiabetesCgm,
     /// Chronic heart failure with a scale.
     HeartFailure,
     /// Treatment with a vitamin K antagonist, target 2 to 3.
@@ -28,17 +30,19 @@ pub enum CarePlan {
 
 /// A text that names no care plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no care plan; there are diabetes, heart_failure and oral_anticoagulation")]
+#[error("{0:?} is no care plan; there are diabetes, diabetes_cgm, heart_failure and oral_anticoagulation")]
 pub struct UnknownCarePlan(pub String);
 
 impl CarePlan {
     /// Every care plan.
-    pub const ALL: [Self; 3] = [Self::Diabetes, Self::HeartFailure, Self::OralAnticoagulation];
+    pub const ALL: [Self; 4] =
+        [Self::Diabetes, Self::DiabetesCgm, Self::HeartFailure, Self::OralAnticoagulation];
 
     /// The name on the command line and in the database.
     pub fn code(self) -> &'static str {
         match self {
             Self::Diabetes => "diabetes",
+            Self::DiabetesCgm => "diabetes_cgm",
             Self::HeartFailure => "heart_failure",
             Self::OralAnticoagulation => "oral_anticoagulation",
         }
@@ -71,6 +75,7 @@ impl std::str::FromStr for CarePlan {
 pub fn default_rules(plan: CarePlan) -> Vec<(RuleId, RuleSpec)> {
     let rules = match plan {
         CarePlan::Diabetes => diabetes(),
+        CarePlan::DiabetesCgm => diabetes_cgm(),
         CarePlan::HeartFailure => heart_failure(),
         CarePlan::OralAnticoagulation => oral_anticoagulation(),
     };
@@ -83,20 +88,27 @@ pub fn default_rules(plan: CarePlan) -> Vec<(RuleId, RuleSpec)> {
 type Named = (&'static str, RuleSpec);
 
 fn diabetes() -> Vec<Named> {
+    // "0 reading for 24 h when 4 a day are expected" (proposal, DOMAIN 2.1); the tolerance of nothing on
+    // top is a setting.
+    let mut rules = glucose_limits();
+    rules.push(("glucose_silence", silence(Vital::Glucose, 24, 0)));
+    rules
+}
+
+fn diabetes_cgm() -> Vec<Named> {
+    // A sensor shows a value every few minutes; transmission is due at least weekly \[A-DIAB\]. A day without
+    // any is taken as silence, like a meter's (proposal, a setting).
+    let mut rules = glucose_limits();
+    rules.push(("glucose_interstitial_silence", silence(Vital::GlucoseInterstitial, 24, 0)));
+    rules
+}
+
+fn glucose_limits() -> Vec<Named> {
     vec![
         ("glucose_low", glucose_low(Vital::Glucose)),
         ("glucose_high", glucose_high(Vital::Glucose)),
-        (
-            "glucose_interstitial_low",
-            glucose_low(Vital::GlucoseInterstitial),
-        ),
-        (
-            "glucose_interstitial_high",
-            glucose_high(Vital::GlucoseInterstitial),
-        ),
-        // "0 reading for 24 h when 4 a day are expected" (proposal, DOMAIN 2.1); the tolerance of nothing
-        // on top is a setting.
-        ("glucose_silence", silence(Vital::Glucose, 24, 0)),
+        ("glucose_interstitial_low", glucose_low(Vital::GlucoseInterstitial)),
+        ("glucose_interstitial_high", glucose_high(Vital::GlucoseInterstitial)),
     ]
 }
 

@@ -165,7 +165,7 @@ fn plan_of(index: u32) -> (Profile, CarePlan, &'static [DeviceKind]) {
             &[DeviceKind::Scale, DeviceKind::BloodPressureMonitor],
         ),
         2 => (Profile::OralAnticoagulation, CarePlan::OralAnticoagulation, &[DeviceKind::InrMeter]),
-        _ => (Profile::DiabetesCgm, CarePlan::Diabetes, &[DeviceKind::Cgm]),
+        _ => (Profile::DiabetesCgm, CarePlan::DiabetesCgm, &[DeviceKind::Cgm]),
     }
 }
 
