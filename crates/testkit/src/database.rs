@@ -36,6 +36,12 @@ impl TestDatabase {
         Self::clone_from(NATIVE.get_or_init(|| start(false)).await)
     }
 
+    /// On a cluster of its own, for a test that changes what all databases of a cluster share (roles).
+    pub async fn alone() -> Self {
+        // Kept until the process ends; the cluster's watchdog stops it then.
+        Self::clone_from(Box::leak(Box::new(start(true).await)))
+    }
+
     fn clone_from(shared: &Shared) -> Self {
         let name = format!("vigie_test_{}", NEXT.fetch_add(1, Ordering::SeqCst));
         let psql = shared.cluster.installation().program("psql");
