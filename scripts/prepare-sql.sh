@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Writes anew what the SQL macros learnt from the database (crates/store/.sqlx), after a statement or a migration
 # changed. Starts a private PostgreSQL for it, so nothing needs to be configured.
+#
+#   scripts/prepare-sql.sh           writes
+#   scripts/prepare-sql.sh --check   writes nothing; exit status 1 when what is committed is not what the database says
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -34,6 +37,10 @@ chmod 0700 "$folder/answers"
 # The macros run again only when the crate is compiled again.
 touch crates/store/src/lib.rs
 SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$folder/answers" cargo check --locked --package vigie-store
+if [ "${1:-}" = --check ]; then
+    diff -rq crates/store/.sqlx "$folder/answers" || { echo "run scripts/prepare-sql.sh and commit crates/store/.sqlx" >&2; exit 1; }
+    exit 0
+fi
 rm -rf crates/store/.sqlx
 mkdir crates/store/.sqlx
 cp "$folder"/answers/*.json crates/store/.sqlx/

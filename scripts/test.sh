@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of the project, each of which runs even when an earlier one failed. The last line is the sum:
-# formatting, lints, documentation and dependency policy count as one each, tests as they are.
+# formatting, lints, documentation, SQL descriptions, dependency policy and log lines count as one each, tests as they are.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export SQLX_OFFLINE=true
@@ -38,6 +38,7 @@ broken=()
 check "cargo fmt" cargo fmt --all --check
 check "cargo clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 check "cargo doc" document
+check "SQL described as the database says" scripts/prepare-sql.sh --check
 if command -v cargo-deny >/dev/null; then
     check "cargo deny" cargo deny --locked check bans licenses sources
 fi
@@ -57,6 +58,12 @@ if ((status != 0)); then
     ((status != 124 && status != 137)) || echo "the tests took longer than $tests_limit"
     broken+=("cargo test")
 fi
+
+# A test that passes and yet leaves a warning nobody expected has seen something (crates/testkit/src/logs.rs).
+no_unexpected_log_line() {
+    ! grep -F "UNEXPECTED LOG LINE" "$log"
+}
+check "no unexpected WARN or ERROR line" no_unexpected_log_line
 
 ((${#broken[@]} == 0)) || printf 'failed: %s\n' "${broken[@]}"
 echo "$passed passed, $failed failed"

@@ -44,11 +44,13 @@ async fn a_late_reading_is_judged_by_the_threshold_of_its_time_and_an_old_normal
     // From the 21st on only what is below 0.40 g/L counts.
     for level in &mut limit.levels {
         for (unit, threshold) in &mut level.threshold {
-            *threshold = match unit {
-                Unit::GramPerLitre => "0.40".parse().unwrap(),
-                Unit::MilligramPerDecilitre => "40".parse().unwrap(),
-                _ => "2.2".parse().unwrap(),
+            let lower = match unit.ucum() {
+                "g/L" => "0.40",
+                "mg/dL" => "40",
+                "mmol/L" => "2.2",
+                other => panic!("glucose is not measured in {other}"),
             };
+            *threshold = lower.parse().unwrap();
         }
     }
     let admin = Database::connect(ward.database.url(), Role::Admin, 1).await.unwrap();

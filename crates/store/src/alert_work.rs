@@ -269,7 +269,7 @@ pub async fn acknowledge(tx: &mut Tx, alert: &Alert, actor: Actor<'_>) -> Result
         // The row lock is over, so this reads what the other one wrote.
         return Ok(match state_now(tx, alert.id).await? {
             AlertState::Acknowledged => Done::Already,
-            other => Done::Conflict(other),
+            other @ (AlertState::Open | AlertState::Resolved) => Done::Conflict(other),
         });
     }
     note(tx, alert, actor, "acknowledged", json!({})).await?;

@@ -51,13 +51,19 @@ impl Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let sqlx::Error::Database(database) = &error else {
-            return match error {
+            let not_what_the_code_says = matches!(
+                error,
                 sqlx::Error::RowNotFound
-                | sqlx::Error::ColumnDecode { .. }
-                | sqlx::Error::ColumnNotFound(_)
-                | sqlx::Error::Decode(_)
-                | sqlx::Error::TypeNotFound { .. } => Self::Inconsistent(error.to_string()),
-                other => Self::Unavailable(other),
+                    | sqlx::Error::ColumnDecode { .. }
+                    | sqlx::Error::ColumnNotFound(_)
+                    | sqlx::Error::Decode(_)
+                    | sqlx::Error::TypeNotFound { .. }
+            );
+            // Everything else is the connection or the pool: for a commit the outcome is unknown.
+            return if not_what_the_code_says {
+                Self::Inconsistent(error.to_string())
+            } else {
+                Self::Unavailable(error)
             };
         };
         let code = database.code().unwrap_or_default().into_owned();

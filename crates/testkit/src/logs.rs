@@ -39,7 +39,8 @@ impl<S: Subscriber> Layer<S> for Watcher {
             return;
         }
         // Not eprintln!: the test harness would swallow it when the test passes.
-        writeln!(std::io::stderr(), "{MARK}: {level} {}: {}", event.metadata().target(), line.0).unwrap();
+        let line = format!("{MARK}: {level} {}: {}\n", event.metadata().target(), line.0);
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
     }
 }
 

@@ -118,7 +118,7 @@ async fn blood_pressure_is_one_reading_with_three_values() {
     let reading = json!({"sequence": 1, "measured_at": AT, "values": [
         {"vital": "systolic", "value": "132", "unit": "mm[Hg]"}, {"vital": "diastolic", "value": "84", "unit": "mm[Hg]"},
         {"vital": "pulse", "value": "71", "unit": "/min"}], "context": {"session": "morning"}});
-    let (_, receipt) = bench.json(&batch(&[reading.clone()])).await;
+    let (_, receipt) = bench.json(&batch(std::slice::from_ref(&reading))).await;
     assert_eq!(receipt["results"], json!([{"sequence": 1, "outcome": "stored"}]));
     assert_eq!(
         bench.database.value("SELECT count(*) FROM reading WHERE context->>'session' = 'morning'"),
