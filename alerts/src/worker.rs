@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vigie_service::Clock;
-use vigie_store::{Database, devices};
+use vigie_store::{Database, devices, events};
 use vigie_vitals::PatientId;
 
 use crate::round::{Failure, judge_once};
@@ -42,6 +42,12 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 /// How long a patient whose judgement fails for good is passed over, so that the others are judged. The
 /// queue keeps the patient, the log an error each time.
 const SET_ASIDE: SignedDuration = SignedDuration::from_mins(1);
+
+/// Events are kept for two days: longer than any browser is left without looking. What they tell of stays.
+const EVENTS_KEPT: SignedDuration = SignedDuration::from_hours(48);
+
+/// Events forgotten with each beat: more than a busy region makes in that time.
+const EVENTS_FORGOTTEN_MAX: i64 = 20_000;
 
 /// Judges until `stop`. A round that fails is rolled back and tried again; nothing is ever lost by it.
 pub async fn run(
@@ -136,6 +142,7 @@ impl Worker {
         }
         let mut tx = self.database.begin().await?;
         devices::beat(&mut tx, "alerts", &self.settings.instance, now).await?;
+        events::expire(&mut tx, now.saturating_sub(EVENTS_KEPT).unwrap_or(now), EVENTS_FORGOTTEN_MAX).await?;
         tx.commit().await.map_err(vigie_store::Error::from)?;
         let every = SignedDuration::try_from(self.settings.beat).unwrap_or(SignedDuration::from_secs(5));
         self.next_beat = now.saturating_add(every).ok();

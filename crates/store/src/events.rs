@@ -52,3 +52,15 @@ pub async fn append(tx: &mut Tx, events: &[NewEvent]) -> Result<()> {
     .await?;
     Ok(())
 }
+
+/// Forgets up to `most` events from before `before`. Whoever stopped following earlier is told to start anew.
+pub async fn expire(tx: &mut Tx, before: Timestamp, most: i64) -> Result<u64> {
+    Ok(sqlx::query!(
+        "DELETE FROM stream_event WHERE id IN (SELECT id FROM stream_event WHERE at < $1 LIMIT $2)",
+        before.to_sqlx() as _,
+        most
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected())
+}
