@@ -7,6 +7,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool, Postgres, Transaction};
 use vigie_vitals::UserId;
 
+use crate::migrate::check_migrated;
 use crate::{Error, Result};
 
 /// A transaction. Every durable write is `begin`, statements, `commit().await?`, and only then anything
@@ -145,6 +146,7 @@ impl Database {
                 row.role
             )));
         }
+        check_migrated(&mut tx).await?;
         tx.commit().await?;
         Ok(())
     }

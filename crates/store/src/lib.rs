@@ -27,5 +27,5 @@ pub mod worklist;
 
 pub use database::{Database, Role, Tx};
 pub use error::{Error, Result};
-pub use migrate::{check_migrated, create_database, migrate};
+pub use migrate::{create_database, migrate};
 pub use ranges::{LedgerKey, Ranges};

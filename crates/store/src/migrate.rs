@@ -3,7 +3,7 @@
 use sqlx::{Connection, PgConnection};
 
 use crate::database::connect_options;
-use crate::{Error, Result};
+use crate::{Error, Result, Tx};
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
@@ -12,20 +12,25 @@ static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 pub async fn migrate(url: &str) -> Result<()> {
     let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
     MIGRATOR.run(&mut connection).await?;
+    // So that every process can see at its start whether the database fits it.
+    sqlx::query("GRANT SELECT ON _sqlx_migrations TO vigie_gateway, vigie_alerts, vigie_dashboard, vigie_admin")
+        .execute(&mut connection)
+        .await?;
     Ok(connection.close().await?)
 }
 
-/// Is every migration that this version knows applied? Tells what to do when not.
-pub async fn check_migrated(url: &str) -> Result<()> {
-    let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
-    let there = sqlx::query_scalar!(r#"SELECT to_regclass('public.service_beat') IS NOT NULL AS "there!""#)
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    if there {
-        Ok(())
-    } else {
-        Err(Error::Unsafe("the database is not migrated: run `vigie migrate` first".into()))
+/// Is every migration that this version knows applied? Tells what to do when not. (No macro: the table is
+/// sqlx's own and not part of the schema that statements are checked against.)
+pub(crate) async fn check_migrated(tx: &mut Tx) -> Result<()> {
+    let applied: std::result::Result<Option<i64>, sqlx::Error> =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&mut **tx).await;
+    let known = MIGRATOR.iter().map(|migration| migration.version).max();
+    match applied.map_err(Error::from) {
+        Ok(applied) if applied >= known => Ok(()),
+        Err(error) if error.is_temporary() => Err(error),
+        Ok(_) | Err(_) => {
+            Err(Error::Unsafe("the database is older than this version of Vigie: run `vigie migrate` first".into()))
+        }
     }
 }
 

@@ -195,6 +195,17 @@ pub async fn start_plan(
     Ok(())
 }
 
+/// When the earliest of a patient's current care plans began; `None` without a plan.
+pub async fn plan_began(tx: &mut Tx, patient: PatientId) -> Result<Option<Timestamp>> {
+    let began = sqlx::query_scalar!(
+        "SELECT min(started_at) FROM care_plan WHERE patient_id = $1 AND ended_at IS NULL",
+        patient.0
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(began.map(|t| t.to_jiff()))
+}
+
 /// A version to add to a rule.
 #[derive(Debug, Clone)]
 pub struct NewRuleVersion {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use vigie_device_sim::DeviceKind;
 use vigie_service::{Clock, ids};
 use vigie_store::devices::{NewDevice, enrol, hash_secret};
+use vigie_store::setup::plan_began;
 use vigie_store::{Database, Role};
 use vigie_vitals::{DeviceId, PatientId};
 
@@ -24,7 +25,8 @@ pub(crate) enum Action {
         /// What it is: glucometer, cgm, scale, inr_meter, blood_pressure_monitor, oximeter, thermometer, spirometer
         #[arg(long, value_name = "KIND")]
         kind: String,
-        /// When the patient began to hold it (RFC 3339); readings measured before belong to nobody [default: now]
+        /// When the patient began to hold it (RFC 3339); readings measured before belong to nobody
+        /// [default: the start of the patient's care plan; give it for a device that somebody else used before]
         #[arg(long, value_name = "TIME")]
         held_from: Option<String>,
         /// Answer as JSON
@@ -45,10 +47,9 @@ pub(crate) async fn run(action: Action) -> Result<ExitCode> {
         usage(format!("--kind {kind} is unknown; there are {}", known.join(", ")))
     })?;
     let now = Clock::system().now();
-    let held_from = match held_from {
-        Some(text) => text.parse().map_err(|_| usage(format!("--held-from {text} is not an RFC 3339 time")))?,
-        None => now,
-    };
+    let held_from = held_from
+        .map(|text| text.parse().map_err(|_| usage(format!("--held-from {text} is not an RFC 3339 time"))))
+        .transpose()?;
     let located = place.locate().await?;
     let enrolled = enrol_device(&located.url, patient, kind, held_from, now).await;
     located.release().await?;
@@ -82,10 +83,15 @@ async fn enrol_device(
     url: &str,
     patient: PatientId,
     kind: DeviceKind,
-    held_from: jiff::Timestamp,
+    held_from: Option<jiff::Timestamp>,
     now: jiff::Timestamp,
 ) -> Result<(String, String)> {
     let database = Database::connect(url, Role::Admin, 1).await.context("connecting")?;
+    let mut tx = database.begin().await?;
+    let held_from = match held_from {
+        Some(at) => at,
+        None => plan_began(&mut tx, patient).await?.unwrap_or(now),
+    };
     let (id, secret) = (new_device_id(kind), ids::random_text::<32>());
     let device = NewDevice {
         id: id.clone(),
@@ -95,7 +101,6 @@ async fn enrol_device(
         held_from,
         enrolled_at: now,
     };
-    let mut tx = database.begin().await?;
     let known = enrol(&mut tx, &device).await.context("enrolling")?;
     tx.commit().await?;
     database.close().await;

@@ -5,6 +5,7 @@ mod demo;
 mod device;
 mod healthcheck;
 mod migrate;
+mod patient;
 mod serve;
 mod sim;
 mod user;
@@ -23,6 +24,9 @@ pub(crate) enum Command {
     Serve(serve::Arguments),
     /// Bring the database up to date
     Migrate(migrate::Arguments),
+    /// Register patients
+    #[command(subcommand)]
+    Patient(patient::Action),
     /// Enrol devices
     #[command(subcommand)]
     Device(device::Action),
@@ -45,6 +49,7 @@ impl Command {
             Self::Demo(arguments) => demo::run(arguments).await,
             Self::Serve(arguments) => serve::run(arguments).await,
             Self::Migrate(arguments) => migrate::run(arguments).await,
+            Self::Patient(action) => patient::run(action).await,
             Self::Device(action) => device::run(action).await,
             Self::User(action) => user::run(action).await,
             Self::Sim(arguments) => sim::run(arguments).await,

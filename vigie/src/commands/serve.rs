@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use vigie_service::{Clock, start_logs};
 
 use crate::config::Config;
@@ -22,7 +22,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let roles = parse_roles(&arguments.roles)?;
     let config = Config::from_environment()?;
     start_logs(&config.log, config.log_json);
-    vigie_store::check_migrated(&config.database_url).await.context("looking at the database")?;
     let settings = Settings {
         database_url: config.database_url,
         mqtt_listen: config.mqtt_listen,

@@ -40,3 +40,11 @@ async fn nothing_is_visible_without_a_member_of_staff() {
     );
     assert_eq!(seen, "refused");
 }
+
+#[tokio::test]
+async fn a_database_older_than_this_version_is_refused() {
+    let database = TestDatabase::new().await;
+    database.query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)");
+    let refused = Database::connect(database.url(), Role::Alerts, 1).await.unwrap_err();
+    assert!(matches!(&refused, Error::Unsafe(text) if text.contains("vigie migrate")), "{refused:?}");
+}
