@@ -1,0 +1,23 @@
+//! Series, thresholds, bands, locale and size to accessible SVG. Pure.
+//!
+//! One function, [`draw()`], for the pages and for printed reports. What it promises:
+//! - the picture says in words what it shows (`<title>`, and a `<desc>` computed from the data);
+//! - missing data are a gap, never a line across it;
+//! - a limit is drawn at the value that was in force at the time: a change is a step, not a rewrite of the past;
+//! - nothing is told by colour alone: alert priorities have shapes, late readings are hollow, `HI` and `LO`
+//!   are arrows at the edge;
+//! - more points than pixels are reduced to first, lowest, highest and last of each pixel column, so that
+//!   no extreme is ever lost.
+
+mod chart;
+mod draw;
+mod reduce;
+mod scale;
+mod summary;
+mod svg;
+mod words;
+
+pub use chart::{Band, Chart, Datum, Limit, LimitStep, Marker, Point, Severity, Side, Size};
+pub use draw::draw;
+pub use summary::summary;
+pub use words::Locale;
