@@ -82,7 +82,9 @@ impl Config {
                 config.mqtt_listen
             ))),
             "" | "container-network" => Ok(config),
-            other => Err(usage(format!("VIGIE_MQTT_INSECURE_LISTEN is container-network or unset, not {other:?}"))),
+            other => {
+                Err(usage(format!("VIGIE_MQTT_INSECURE_LISTEN is container-network or unset, not {other:?}")))
+            }
         }
     }
 }
@@ -90,7 +92,9 @@ impl Config {
 /// `DATABASE_URL`, or the content of the file that `DATABASE_URL_FILE` names.
 pub(crate) fn database_url(environment: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>> {
     match (environment("DATABASE_URL"), environment("DATABASE_URL_FILE")) {
-        (Some(_), Some(_)) => Err(usage("DATABASE_URL and DATABASE_URL_FILE are both set; which one counts?")),
+        (Some(_), Some(_)) => {
+            Err(usage("DATABASE_URL and DATABASE_URL_FILE are both set; which one counts?"))
+        }
         (Some(url), None) => Ok(Some(url)),
         (None, Some(path)) => match std::fs::read_to_string(&path) {
             Ok(text) => Ok(Some(text.trim().to_owned())),
@@ -109,7 +113,10 @@ fn read_file(path: Option<&str>) -> Result<BTreeMap<String, String>> {
     let mut values = BTreeMap::new();
     for (key, value) in table {
         if !KEYS.contains(&key.as_str()) {
-            return Err(usage(format!("{path} has a key {key:?} that nobody reads; known are {}", KEYS.join(", "))));
+            return Err(usage(format!(
+                "{path} has a key {key:?} that nobody reads; known are {}",
+                KEYS.join(", ")
+            )));
         }
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         values.insert(key, text);
@@ -173,6 +180,11 @@ mod tests {
         let config = read(&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", file), ("VIGIE_LOG", "warn")]).unwrap();
         assert_eq!((config.workers, config.log.as_str()), (4, "warn"));
         std::fs::write(&path, "mqtt_listne = \"127.0.0.1:1\"\n").unwrap();
-        assert!(read(&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", file)]).unwrap_err().to_string().contains("mqtt_listne"));
+        assert!(
+            read(&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", file)])
+                .unwrap_err()
+                .to_string()
+                .contains("mqtt_listne")
+        );
     }
 }

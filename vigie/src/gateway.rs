@@ -48,7 +48,11 @@ impl Bridge {
         Ok(matches)
     }
 
-    async fn waiting(&self, device: &DeviceId, channel: &str) -> vigie_store::Result<Vec<intake::OutboxMessage>> {
+    async fn waiting(
+        &self,
+        device: &DeviceId,
+        channel: &str,
+    ) -> vigie_store::Result<Vec<intake::OutboxMessage>> {
         let mut tx = self.database.begin().await?;
         let waiting = intake::waiting_for_device(&mut tx, device.as_str(), channel, PENDING_MAX).await?;
         tx.commit().await.map_err(vigie_store::Error::from)?;
@@ -167,7 +171,12 @@ pub(crate) async fn beat(database: Database, clock: Clock, instance: String, sto
     }
 }
 
-async fn show_life(database: &Database, clock: &Clock, instance: &str, housekeeping: bool) -> vigie_store::Result<()> {
+async fn show_life(
+    database: &Database,
+    clock: &Clock,
+    instance: &str,
+    housekeeping: bool,
+) -> vigie_store::Result<()> {
     let now = clock.now();
     let mut tx = database.begin().await?;
     devices::beat(&mut tx, "gateway", instance, now).await?;

@@ -50,7 +50,8 @@ impl Where {
         if let Some(running) = Cluster::adopt(&cluster_folder).context("looking for the demo's PostgreSQL")? {
             return Ok(Located { url: running.url(DATABASE), started: None });
         }
-        let cluster = Cluster::start(ClusterConfig::new(cluster_folder)).await.context("starting PostgreSQL")?;
+        let cluster =
+            Cluster::start(ClusterConfig::new(cluster_folder)).await.context("starting PostgreSQL")?;
         Ok(Located { url: cluster.url(DATABASE), started: Some(cluster) })
     }
 }

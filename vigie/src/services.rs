@@ -125,14 +125,23 @@ impl Services {
         Ok(())
     }
 
-    async fn start_alerts(&mut self, settings: &Settings, clock: &Clock, committed: &Arc<Notify>) -> Result<()> {
+    async fn start_alerts(
+        &mut self,
+        settings: &Settings,
+        clock: &Clock,
+        committed: &Arc<Notify>,
+    ) -> Result<()> {
         let workers = settings.workers;
         let connections = u32::try_from(workers * 2).unwrap_or(8);
         let database = connect(&settings.database_url, Role::Alerts, connections).await?;
         let judging = Stage::new();
         for n in 1..=workers {
             let settings = vigie_alerts::Settings {
-                instance: if n == 1 { settings.instance.clone() } else { format!("{}-{n}", settings.instance) },
+                instance: if n == 1 {
+                    settings.instance.clone()
+                } else {
+                    format!("{}-{n}", settings.instance)
+                },
                 ..vigie_alerts::Settings::default()
             };
             judging.tasks.spawn(vigie_alerts::run(
@@ -147,7 +156,12 @@ impl Services {
         Ok(())
     }
 
-    async fn start_dashboard(&mut self, listener: TcpListener, settings: &Settings, clock: &Clock) -> Result<()> {
+    async fn start_dashboard(
+        &mut self,
+        listener: TcpListener,
+        settings: &Settings,
+        clock: &Clock,
+    ) -> Result<()> {
         let database = connect(&settings.database_url, Role::Dashboard, 12).await?;
         let app = App::new(
             database,
@@ -184,7 +198,9 @@ async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener> {
 }
 
 async fn connect(url: &str, role: Role, connections: u32) -> Result<Database> {
-    Database::connect(url, role, connections).await.with_context(|| format!("connecting as {}", role.as_str()))
+    Database::connect(url, role, connections)
+        .await
+        .with_context(|| format!("connecting as {}", role.as_str()))
 }
 
 /// Ctrl-C, SIGTERM or SIGHUP.

@@ -276,6 +276,12 @@ pub async fn acknowledge(tx: &mut Tx, alert: &Alert, actor: Actor<'_>) -> Result
     Ok(Done::Changed)
 }
 
+/// Locks an alert until the transaction ends; an alert that one may not see is not there.
+pub async fn lock(tx: &mut Tx, id: AlertId) -> Result<()> {
+    sqlx::query!("SELECT id FROM alert WHERE id = $1 FOR UPDATE", id.0).fetch_optional(&mut **tx).await?;
+    Ok(())
+}
+
 /// Closes the work with a coded outcome.
 pub async fn resolve(
     tx: &mut Tx,

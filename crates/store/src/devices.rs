@@ -104,9 +104,10 @@ pub async fn beat(tx: &mut Tx, role: &str, instance: &str, now: Timestamp) -> Re
 
 /// The newest proof of life of a role of one instance.
 pub async fn last_beat(tx: &mut Tx, role: &str, instance: &str) -> Result<Option<Timestamp>> {
-    let at = sqlx::query_scalar!("SELECT at FROM service_beat WHERE role = $1 AND instance = $2", role, instance)
-        .fetch_optional(&mut **tx)
-        .await?;
+    let at =
+        sqlx::query_scalar!("SELECT at FROM service_beat WHERE role = $1 AND instance = $2", role, instance)
+            .fetch_optional(&mut **tx)
+            .await?;
     Ok(at.map(|t| t.to_jiff()))
 }
 

@@ -13,9 +13,11 @@ pub async fn migrate(url: &str) -> Result<()> {
     let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
     MIGRATOR.run(&mut connection).await?;
     // So that every process can see at its start whether the database fits it.
-    sqlx::query("GRANT SELECT ON _sqlx_migrations TO vigie_gateway, vigie_alerts, vigie_dashboard, vigie_admin")
-        .execute(&mut connection)
-        .await?;
+    sqlx::query(
+        "GRANT SELECT ON _sqlx_migrations TO vigie_gateway, vigie_alerts, vigie_dashboard, vigie_admin",
+    )
+    .execute(&mut connection)
+    .await?;
     Ok(connection.close().await?)
 }
 
@@ -23,27 +25,34 @@ pub async fn migrate(url: &str) -> Result<()> {
 /// sqlx's own and not part of the schema that statements are checked against.)
 pub(crate) async fn check_migrated(tx: &mut Tx) -> Result<()> {
     let applied: std::result::Result<Option<i64>, sqlx::Error> =
-        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success").fetch_one(&mut **tx).await;
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
+            .fetch_one(&mut **tx)
+            .await;
     let known = MIGRATOR.iter().map(|migration| migration.version).max();
     match applied.map_err(Error::from) {
         Ok(applied) if applied >= known => Ok(()),
         Err(error) if error.is_temporary() => Err(error),
-        Ok(_) | Err(_) => {
-            Err(Error::Unsafe("the database is older than this version of Vigie: run `vigie migrate` first".into()))
-        }
+        Ok(_) | Err(_) => Err(Error::Unsafe(
+            "the database is older than this version of Vigie: run `vigie migrate` first".into(),
+        )),
     }
 }
 
 /// Creates the database `name` if it is not there; `url` is an administrator's, of another database.
 pub async fn create_database(url: &str, name: &str) -> Result<()> {
     let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
-    let there = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS "there!""#, name)
-        .fetch_one(&mut connection)
-        .await?;
+    let there = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) AS "there!""#,
+        name
+    )
+    .fetch_one(&mut connection)
+    .await?;
     if !there {
         let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         if !plain {
-            return Err(Error::Unsafe(format!("{name:?} is no name for a database here: letters a-z and _ only")));
+            return Err(Error::Unsafe(format!(
+                "{name:?} is no name for a database here: letters a-z and _ only"
+            )));
         }
         // A name cannot be a parameter; it was checked above.
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;

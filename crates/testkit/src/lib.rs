@@ -1,7 +1,12 @@
 //! For tests only: real PostgreSQL databases cloned from a migrated template, a TCP proxy that can be
 //! cut, people to follow, and a watch over the log lines. Failures panic: a test wants nothing else.
 
-#![expect(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code fails by panicking"
+)]
 
 mod database;
 pub mod logs;

@@ -190,9 +190,7 @@ impl Evidence {
 
 impl AlertOnRecord {
     fn first(&self) -> Option<&Evidence> {
-        self.evidence
-            .iter()
-            .min_by_key(|e| (e.happened_at, e.known_at, e.breach_id()))
+        self.evidence.iter().min_by_key(|e| (e.happened_at, e.known_at, e.breach_id()))
     }
 
     /// When it happened: at the earliest of its breaches, also if that came to light last. Only an alert
@@ -208,9 +206,7 @@ impl AlertOnRecord {
 
     /// The most urgent breach, the latest among equals: the one to be named in a sentence.
     pub fn worst(&self) -> Option<&Evidence> {
-        self.evidence
-            .iter()
-            .max_by_key(|e| (e.priority, e.happened_at, e.breach_id()))
+        self.evidence.iter().max_by_key(|e| (e.priority, e.happened_at, e.breach_id()))
     }
 
     /// Does it stand for a silence?

@@ -13,11 +13,7 @@ struct Scale {
 
 impl Scale {
     fn linear(numerator: Decimal, denominator: Decimal) -> Self {
-        Self {
-            zero: Decimal::ZERO,
-            numerator,
-            denominator,
-        }
+        Self { zero: Decimal::ZERO, numerator, denominator }
     }
 }
 
@@ -27,10 +23,7 @@ impl Scale {
 pub fn convert(number: Decimal, from: Unit, to: Unit, vital: Vital) -> Result<Decimal, UnitError> {
     for unit in [from, to] {
         if !vital.accepts(unit) {
-            return Err(UnitError::Foreign {
-                vital,
-                unit: unit.ucum(),
-            });
+            return Err(UnitError::Foreign { vital, unit: unit.ucum() });
         }
     }
     if from == to {
@@ -70,12 +63,8 @@ impl Unit {
             Self::Gram => Scale::linear(Decimal::ONE, dec!(1000)),        // exact
             Self::Pound => Scale::linear(dec!(0.45359237), Decimal::ONE), // exact
             Self::Kilopascal => Scale::linear(Decimal::ONE, dec!(0.133322)),
-            Self::Fahrenheit => Scale {
-                zero: dec!(32),
-                numerator: dec!(5),
-                denominator: dec!(9),
-            }, // exact
-            Self::LitrePerSecond => Scale::linear(dec!(60), Decimal::ONE), // exact
+            Self::Fahrenheit => Scale { zero: dec!(32), numerator: dec!(5), denominator: dec!(9) }, // exact
+            Self::LitrePerSecond => Scale::linear(dec!(60), Decimal::ONE),                          // exact
         }
     }
 }
@@ -95,54 +84,19 @@ mod tests {
         use Unit::*;
         use Vital::*;
         // DOMAIN 5.2 (ucum-lhc, ucumvert).
-        check(
-            Glucose,
-            dec!(1),
-            GramPerLitre,
-            dec!(100),
-            MilligramPerDecilitre,
-            28,
-        );
+        check(Glucose, dec!(1), GramPerLitre, dec!(100), MilligramPerDecilitre, 28);
         check(Weight, dec!(150), Pound, dec!(68.0388555), Kilogram, 28);
         check(Temperature, dec!(98.6), Fahrenheit, dec!(37), Celsius, 28);
-        check(
-            PeakFlow,
-            dec!(400),
-            LitrePerMinute,
-            dec!(6.6667),
-            LitrePerSecond,
-            4,
-        );
-        check(
-            PeakFlow,
-            dec!(8.20),
-            LitrePerSecond,
-            dec!(492),
-            LitrePerMinute,
-            28,
-        );
-        check(
-            Systolic,
-            dec!(120),
-            MillimetreOfMercury,
-            dec!(15.99864),
-            Kilopascal,
-            28,
-        );
+        check(PeakFlow, dec!(400), LitrePerMinute, dec!(6.6667), LitrePerSecond, 4);
+        check(PeakFlow, dec!(8.20), LitrePerSecond, dec!(492), LitrePerMinute, 28);
+        check(Systolic, dec!(120), MillimetreOfMercury, dec!(15.99864), Kilopascal, 28);
         // DOMAIN 1.3.
         check(Glucose, dec!(1), GramPerLitre, dec!(5.5507), MillimolePerLitre, 4);
         check(Weight, dec!(71300), Gram, dec!(71.3), Kilogram, 28);
         check(Weight, dec!(2), Kilogram, dec!(4.4092), Pound, 4);
         check(Temperature, dec!(37), Celsius, dec!(98.6), Fahrenheit, 28);
         check(Vital::Inr, dec!(2.5), One, dec!(2.5), Unit::Inr, 28);
-        check(
-            Diastolic,
-            dec!(10),
-            Kilopascal,
-            dec!(75.0064),
-            MillimetreOfMercury,
-            4,
-        );
+        check(Diastolic, dec!(10), Kilopascal, dec!(75.0064), MillimetreOfMercury, 4);
     }
 
     #[test]
@@ -158,14 +112,7 @@ mod tests {
         ] {
             for vital in [Vital::Glucose, Vital::GlucoseInterstitial] {
                 check(vital, mg, MilligramPerDecilitre, exact, MillimolePerLitre, 4);
-                check(
-                    vital,
-                    published,
-                    MillimolePerLitre,
-                    back,
-                    MilligramPerDecilitre,
-                    2,
-                );
+                check(vital, published, MillimolePerLitre, back, MilligramPerDecilitre, 2);
             }
         }
     }
@@ -179,31 +126,19 @@ mod tests {
     #[test]
     fn units_of_another_vital_are_never_converted() {
         for (from, to, vital) in [
-            (
-                Unit::MilligramPerDecilitre,
-                Unit::MillimolePerLitre,
-                Vital::Weight,
-            ),
+            (Unit::MilligramPerDecilitre, Unit::MillimolePerLitre, Vital::Weight),
             (Unit::One, Unit::Percent, Vital::Spo2),
             (Unit::Kilogram, Unit::Celsius, Vital::Weight),
             (Unit::Score, Unit::Score, Vital::Inr),
         ] {
-            assert!(matches!(
-                convert(dec!(1), from, to, vital),
-                Err(UnitError::Foreign { .. })
-            ));
+            assert!(matches!(convert(dec!(1), from, to, vital), Err(UnitError::Foreign { .. })));
         }
     }
 
     #[test]
     fn a_number_too_large_to_convert_is_an_error() {
         assert_eq!(
-            convert(
-                Decimal::MAX,
-                Unit::GramPerLitre,
-                Unit::MilligramPerDecilitre,
-                Vital::Glucose
-            ),
+            convert(Decimal::MAX, Unit::GramPerLitre, Unit::MilligramPerDecilitre, Vital::Glucose),
             Err(UnitError::TooLarge)
         );
     }

@@ -89,10 +89,7 @@ pub fn judge(record: &Record<'_>, as_of: Timestamp) -> Judgement {
     let readings = readings_by_vital(record.readings, as_of);
     let mut judgement = Judgement::default();
     for (vital, of_vital) in &readings {
-        if of_vital
-            .last()
-            .is_some_and(|newest| newest.measured_at >= record.from)
-        {
+        if of_vital.last().is_some_and(|newest| newest.measured_at >= record.from) {
             judgement.judged_vitals.insert(*vital);
         }
     }
@@ -151,17 +148,8 @@ struct Breach<'a> {
 impl Breach<'_> {
     /// The value cannot be compared: loud, because silence would look like "within the rule".
     fn incomparable() -> Self {
-        let threshold = Threshold {
-            value: Decimal::ZERO,
-            unit: None,
-            window_hours: None,
-            inclusive: false,
-        };
-        Self {
-            priority: Priority::Technical,
-            threshold,
-            reference: None,
-        }
+        let threshold = Threshold { value: Decimal::ZERO, unit: None, window_hours: None, inclusive: false };
+        Self { priority: Priority::Technical, threshold, reference: None }
     }
 }
 
@@ -180,29 +168,20 @@ fn judge_readings(
             RuleSpec::Limit(limit) => limit::verdicts(limit, segment, of_vital),
             RuleSpec::Change(change) => {
                 let (verdicts, set_aside) = change::verdicts(change, segment, of_vital, from);
-                judgement
-                    .set_aside
-                    .extend(set_aside.into_iter().map(|r| (rule.clone(), r.key.clone())));
+                judgement.set_aside.extend(set_aside.into_iter().map(|r| (rule.clone(), r.key.clone())));
                 verdicts
             }
             RuleSpec::Silence(_) => continue,
         };
         // Segments follow each other in time, so the last verdict of the last one is the newest.
         if let Some(newest) = verdicts.last() {
-            let condition = if newest.breach.is_some() {
-                Condition::Active
-            } else {
-                Condition::Ended
-            };
+            let condition = if newest.breach.is_some() { Condition::Active } else { Condition::Ended };
             judgement.conditions.insert(rule.clone(), condition);
         }
         for verdict in verdicts.into_iter().filter(|v| v.reading.measured_at >= from) {
             if let Some(breach) = verdict.breach {
                 let evidence = evidence(segment.version, verdict.reading, breach);
-                judgement.findings.push(Finding {
-                    rule: rule.clone(),
-                    evidence,
-                });
+                judgement.findings.push(Finding { rule: rule.clone(), evidence });
             }
         }
     }
@@ -217,10 +196,7 @@ fn evidence(version: &RuleVersion, reading: &Reading, breach: Breach<'_>) -> Evi
         value: Some(reading.value),
         reference: breach.reference.map(|(value, r)| (value, r.measured_at)),
         happened_at: reading.measured_at,
-        known_at: reading
-            .received_at
-            .max(reference_received)
-            .max(version.recorded_at),
+        known_at: reading.received_at.max(reference_received).max(version.recorded_at),
         rule_version: version.version,
         priority: breach.priority,
         threshold: breach.threshold,
@@ -236,20 +212,13 @@ fn readings_by_vital(readings: &[Reading], as_of: Timestamp) -> BTreeMap<Vital, 
     }
     for of_vital in by_vital.values_mut() {
         of_vital.sort_by(|a, b| {
-            (
-                &a.key,
-                a.received_at,
-                a.measured_at,
-                a.of_a_person,
-                content(&a.value),
-            )
-                .cmp(&(
-                    &b.key,
-                    b.received_at,
-                    b.measured_at,
-                    b.of_a_person,
-                    content(&b.value),
-                ))
+            (&a.key, a.received_at, a.measured_at, a.of_a_person, content(&a.value)).cmp(&(
+                &b.key,
+                b.received_at,
+                b.measured_at,
+                b.of_a_person,
+                content(&b.value),
+            ))
         });
         of_vital.dedup_by(|later, first| later.key == first.key);
         of_vital.retain(|r| r.of_a_person);
@@ -285,19 +254,11 @@ fn versions_by_rule(rules: &[RuleVersion], as_of: Timestamp) -> BTreeMap<&RuleId
 /// The stretches in force: the greatest `valid_from` not after a reading counts, among equals the highest
 /// version. Nothing is judged by a rule before its first version.
 fn segments<'a>(versions: &[&'a RuleVersion]) -> Vec<Segment<'a>> {
-    let ends = versions
-        .iter()
-        .skip(1)
-        .map(|next| Some(next.valid_from))
-        .chain([None]);
+    let ends = versions.iter().skip(1).map(|next| Some(next.valid_from)).chain([None]);
     versions
         .iter()
         .zip(ends)
-        .map(|(version, end)| Segment {
-            version,
-            start: version.valid_from,
-            end,
-        })
+        .map(|(version, end)| Segment { version, start: version.valid_from, end })
         .filter(|segment| segment.end.is_none_or(|end| segment.start < end))
         .collect()
 }

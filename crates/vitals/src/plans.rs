@@ -79,10 +79,7 @@ pub fn default_rules(plan: CarePlan) -> Vec<(RuleId, RuleSpec)> {
         CarePlan::HeartFailure => heart_failure(),
         CarePlan::OralAnticoagulation => oral_anticoagulation(),
     };
-    rules
-        .into_iter()
-        .map(|(id, spec)| (RuleId::from(id), spec))
-        .collect()
+    rules.into_iter().map(|(id, spec)| (RuleId::from(id), spec)).collect()
 }
 
 type Named = (&'static str, RuleSpec);
@@ -148,10 +145,7 @@ fn heart_failure() -> Vec<Named> {
         // Over-diuresis, dehydration (proposal, DOMAIN 2.4 d).
         (
             "weight_loss",
-            weight_change(
-                Direction::Loss,
-                vec![step(weight(dec!(2), dec!(4.4)), 72, Priority::Medium)],
-            ),
+            weight_change(Direction::Loss, vec![step(weight(dec!(2), dec!(4.4)), 72, Priority::Medium)]),
         ),
         // Below 90 (DOMAIN 2.4 f, memory), medium (proposal, DOMAIN 2.5).
         (
@@ -179,12 +173,7 @@ fn heart_failure() -> Vec<Named> {
         // Below 50 and above 110 (DOMAIN 2.4 f, memory); the priority is a setting.
         (
             "pulse_low",
-            limit(
-                Vital::Pulse,
-                Side::Low,
-                vec![below(only(Unit::PerMinute, dec!(50)), Priority::Low)],
-                None,
-            ),
+            limit(Vital::Pulse, Side::Low, vec![below(only(Unit::PerMinute, dec!(50)), Priority::Low)], None),
         ),
         (
             "pulse_high",
@@ -237,10 +226,7 @@ fn oral_anticoagulation() -> Vec<Named> {
             limit(
                 Vital::Inr,
                 Side::Low,
-                vec![
-                    below(inr(dec!(2)), Priority::Low),
-                    below(inr(dec!(1.5)), Priority::Medium),
-                ],
+                vec![below(inr(dec!(2)), Priority::Low), below(inr(dec!(1.5)), Priority::Medium)],
                 None,
             ),
         ),
@@ -250,71 +236,37 @@ fn oral_anticoagulation() -> Vec<Named> {
 }
 
 fn limit(vital: Vital, side: Side, levels: Vec<Level>, beyond_range: Option<Priority>) -> RuleSpec {
-    RuleSpec::Limit(LimitRule {
-        vital,
-        side,
-        levels,
-        beyond_range,
-    })
+    RuleSpec::Limit(LimitRule { vital, side, levels, beyond_range })
 }
 
 fn below(threshold: UnitTable, priority: Priority) -> Level {
-    Level {
-        threshold,
-        inclusive: false,
-        priority,
-    }
+    Level { threshold, inclusive: false, priority }
 }
 
 fn above(threshold: UnitTable, priority: Priority) -> Level {
-    Level {
-        threshold,
-        inclusive: false,
-        priority,
-    }
+    Level { threshold, inclusive: false, priority }
 }
 
 fn at_most(threshold: UnitTable, priority: Priority) -> Level {
-    Level {
-        threshold,
-        inclusive: true,
-        priority,
-    }
+    Level { threshold, inclusive: true, priority }
 }
 
 fn at_least(threshold: UnitTable, priority: Priority) -> Level {
-    Level {
-        threshold,
-        inclusive: true,
-        priority,
-    }
+    Level { threshold, inclusive: true, priority }
 }
 
 /// A jump of 10 kg is usually another person on the scale (proposal, DOMAIN 1.4).
 fn weight_change(direction: Direction, steps: Vec<ChangeStep>) -> RuleSpec {
     let implausible_jump = weight(dec!(10), dec!(22.0));
-    RuleSpec::Change(ChangeRule {
-        vital: Vital::Weight,
-        direction,
-        steps,
-        implausible_jump,
-    })
+    RuleSpec::Change(ChangeRule { vital: Vital::Weight, direction, steps, implausible_jump })
 }
 
 fn step(delta: UnitTable, window_hours: u32, priority: Priority) -> ChangeStep {
-    ChangeStep {
-        delta,
-        window_hours,
-        priority,
-    }
+    ChangeStep { delta, window_hours, priority }
 }
 
 fn silence(vital: Vital, every_hours: u32, grace_hours: u32) -> RuleSpec {
-    RuleSpec::Silence(SilenceRule {
-        vital,
-        every_hours,
-        grace_hours,
-    })
+    RuleSpec::Silence(SilenceRule { vital, every_hours, grace_hours })
 }
 
 fn glucose(milligrams: Decimal, grams: Decimal, millimoles: Decimal) -> UnitTable {
@@ -327,11 +279,7 @@ fn glucose(milligrams: Decimal, grams: Decimal, millimoles: Decimal) -> UnitTabl
 
 fn weight(kilograms: Decimal, pounds: Decimal) -> UnitTable {
     let grams = kilograms.checked_mul(dec!(1000)).unwrap_or(Decimal::MAX);
-    UnitTable::from([
-        (Unit::Kilogram, kilograms),
-        (Unit::Gram, grams),
-        (Unit::Pound, pounds),
-    ])
+    UnitTable::from([(Unit::Kilogram, kilograms), (Unit::Gram, grams), (Unit::Pound, pounds)])
 }
 
 fn pressure(mmhg: Decimal, kilopascals: Decimal) -> UnitTable {

@@ -116,17 +116,10 @@ fn within(number: Decimal, (low, high): (Decimal, Decimal)) -> bool {
 /// the canonical unit, in exact decimals.
 pub fn check_plausibility(vital: Vital, value: &Value) -> Result<Option<Flag>, Implausible> {
     if !vital.accepts(value.unit) {
-        return Err(Implausible::ForeignUnit {
-            vital,
-            unit: value.unit.ucum(),
-        });
+        return Err(Implausible::ForeignUnit { vital, unit: value.unit.ucum() });
     }
     let Some(number) = value.number else {
-        return if value.comparator.is_some() {
-            Ok(None)
-        } else {
-            Err(Implausible::Empty(vital))
-        };
+        return if value.comparator.is_some() { Ok(None) } else { Err(Implausible::Empty(vital)) };
     };
     let Bounds { reject, flag } = bounds(vital);
     match convert(number, value.unit, vital.canonical_unit(), vital) {
@@ -153,23 +146,13 @@ pub fn check_reading(values: &[(Vital, Value)]) -> Result<Vec<Flag>, Implausible
         seen.push(*vital);
         flags.extend(check_plausibility(*vital, value)?);
     }
-    let find = |wanted: Vital| {
-        values
-            .iter()
-            .find(|(vital, _)| *vital == wanted)
-            .map(|(_, value)| value)
-    };
+    let find = |wanted: Vital| values.iter().find(|(vital, _)| *vital == wanted).map(|(_, value)| value);
     if let (Some(systolic), Some(diastolic)) = (find(Vital::Systolic), find(Vital::Diastolic))
-        && let (Some(high), Some(low)) = (
-            in_mmhg(Vital::Systolic, systolic),
-            in_mmhg(Vital::Diastolic, diastolic),
-        )
+        && let (Some(high), Some(low)) =
+            (in_mmhg(Vital::Systolic, systolic), in_mmhg(Vital::Diastolic, diastolic))
     {
         if low >= high {
-            return Err(Implausible::PressuresCrossed {
-                systolic: *systolic,
-                diastolic: *diastolic,
-            });
+            return Err(Implausible::PressuresCrossed { systolic: *systolic, diastolic: *diastolic });
         }
         // Both are within their bounds here, so the difference cannot overflow.
         if !within(high - low, PULSE_PRESSURE) {
@@ -225,19 +208,12 @@ mod tests {
             for (low, high) in [reject, flag] {
                 assert!(verdict(low).is_ok() && verdict(high).is_ok(), "{vital}");
             }
-            assert!(
-                verdict(reject.0 - step).is_err() && verdict(reject.1 + step).is_err(),
-                "{vital}"
-            );
+            assert!(verdict(reject.0 - step).is_err() && verdict(reject.1 + step).is_err(), "{vital}");
             assert_eq!(verdict(flag.0), Ok(None), "{vital}");
             assert_eq!(verdict(flag.1), Ok(None), "{vital}");
             for (inside, outside) in [(flag.0, flag.0 - step), (flag.1, flag.1 + step)] {
                 if within(outside, reject) {
-                    assert_eq!(
-                        verdict(outside),
-                        Ok(Some(Flag::Extreme(vital))),
-                        "{vital} {inside}"
-                    );
+                    assert_eq!(verdict(outside), Ok(Some(Flag::Extreme(vital))), "{vital} {inside}");
                 }
             }
         }
@@ -248,55 +224,27 @@ mod tests {
         check(
             Vital::Glucose,
             Unit::GramPerLitre,
-            &[
-                ("0.04", Rejected),
-                ("0.05", Flagged),
-                ("0.19", Flagged),
-                ("0.20", Fine),
-                ("6.00", Fine),
-            ],
+            &[("0.04", Rejected), ("0.05", Flagged), ("0.19", Flagged), ("0.20", Fine), ("6.00", Fine)],
         );
         check(
             Vital::Glucose,
             Unit::MillimolePerLitre,
             // 20 mg/dL = 1.1101 mmol/L, 600 = 33.3045, 1500 = 83.261.
-            &[
-                ("1.1", Flagged),
-                ("1.2", Fine),
-                ("33.3", Fine),
-                ("33.4", Flagged),
-                ("83.3", Rejected),
-            ],
+            &[("1.1", Flagged), ("1.2", Fine), ("33.3", Fine), ("33.4", Flagged), ("83.3", Rejected)],
         );
         check(
             Vital::Weight,
             Unit::Pound,
             &[("44", Rejected), ("45", Flagged), ("80", Fine), ("900", Rejected)],
         );
-        check(
-            Vital::Temperature,
-            Unit::Fahrenheit,
-            &[("98.6", Fine), ("106.8", Flagged), ("37", Rejected)],
-        );
-        check(
-            Vital::Systolic,
-            Unit::Kilopascal,
-            &[("16", Fine), ("5", Rejected), ("120", Rejected)],
-        );
-        check(
-            Vital::PeakFlow,
-            Unit::LitrePerSecond,
-            &[("8.2", Fine), ("0.9", Flagged), ("16", Rejected)],
-        );
+        check(Vital::Temperature, Unit::Fahrenheit, &[("98.6", Fine), ("106.8", Flagged), ("37", Rejected)]);
+        check(Vital::Systolic, Unit::Kilopascal, &[("16", Fine), ("5", Rejected), ("120", Rejected)]);
+        check(Vital::PeakFlow, Unit::LitrePerSecond, &[("8.2", Fine), ("0.9", Flagged), ("16", Rejected)]);
     }
 
     #[test]
     fn grams_per_litre_sent_as_milligrams_are_rejected() {
-        check(
-            Vital::Glucose,
-            Unit::MilligramPerDecilitre,
-            &[("1.12", Rejected), ("112", Fine)],
-        );
+        check(Vital::Glucose, Unit::MilligramPerDecilitre, &[("1.12", Rejected), ("112", Fine)]);
     }
 
     #[test]
@@ -319,11 +267,7 @@ mod tests {
     fn negative_and_enormous_numbers_are_rejected() {
         for vital in Vital::ALL {
             for unit in vital.units() {
-                check(
-                    vital,
-                    *unit,
-                    &[("-1", Rejected), ("7000000000000000000000000000", Rejected)],
-                );
+                check(vital, *unit, &[("-1", Rejected), ("7000000000000000000000000000", Rejected)]);
             }
         }
     }
@@ -337,15 +281,8 @@ mod tests {
     #[track_caller]
     fn check_pressures(systolic: &str, diastolic: &str, unit: Unit, expected: Option<&[Flag]>) {
         let value = |text| Value::parse(text, "", unit).unwrap();
-        let reading = [
-            (Vital::Diastolic, value(diastolic)),
-            (Vital::Systolic, value(systolic)),
-        ];
-        assert_eq!(
-            check_reading(&reading).ok().as_deref(),
-            expected,
-            "{systolic}/{diastolic}"
-        );
+        let reading = [(Vital::Diastolic, value(diastolic)), (Vital::Systolic, value(systolic))];
+        assert_eq!(check_reading(&reading).ok().as_deref(), expected, "{systolic}/{diastolic}");
     }
 
     #[test]

@@ -30,16 +30,10 @@ pub fn reconcile(
 ) -> Vec<AlertChange> {
     let mut found: BTreeMap<&RuleId, Vec<Evidence>> = BTreeMap::new();
     for finding in &judgement.findings {
-        found
-            .entry(&finding.rule)
-            .or_default()
-            .push(finding.evidence.clone());
+        found.entry(&finding.rule).or_default().push(finding.evidence.clone());
     }
     for silence in &judgement.silences {
-        found
-            .entry(&silence.rule)
-            .or_default()
-            .push(silence_evidence(silence, as_of));
+        found.entry(&silence.rule).or_default().push(silence_evidence(silence, as_of));
     }
     let mut alerts: BTreeMap<&RuleId, Vec<&AlertOnRecord>> = BTreeMap::new();
     for alert in on_record {
@@ -51,14 +45,7 @@ pub fn reconcile(
         .flat_map(|rule| {
             let found = found.get(rule).map(Vec::as_slice).unwrap_or_default();
             let alerts = alerts.get(rule).map(Vec::as_slice).unwrap_or_default();
-            RuleState {
-                rule,
-                judgement,
-                found,
-                alerts,
-                from,
-            }
-            .changes()
+            RuleState { rule, judgement, found, alerts, from }.changes()
         })
         .collect()
 }
@@ -87,47 +74,28 @@ impl RuleState<'_> {
         let mut changes = Vec::new();
         changes.extend(self.append(alert, new));
         if let Some(supported) = supported {
-            changes.push(AlertChange::Support {
-                alert: alert.id,
-                supported,
-            });
+            changes.push(AlertChange::Support { alert: alert.id, supported });
         }
         let unsupported = !supported.unwrap_or(!alert.unsupported);
         if let Some(condition) = self.condition().or(unsupported.then_some(Condition::Ended))
             && condition != alert.condition
         {
-            changes.push(AlertChange::Condition {
-                alert: alert.id,
-                condition,
-            });
+            changes.push(AlertChange::Condition { alert: alert.id, condition });
         }
         changes
     }
 
     /// Breaches that are on no alert of the rule yet, by time.
     fn new_breaches(&self) -> Vec<Evidence> {
-        let mut known: BTreeSet<BreachId<'_>> = self
-            .alerts
-            .iter()
-            .flat_map(|a| &a.evidence)
-            .map(Evidence::breach_id)
-            .collect();
-        self.found
-            .iter()
-            .filter(|e| known.insert(e.breach_id()))
-            .cloned()
-            .collect()
+        let mut known: BTreeSet<BreachId<'_>> =
+            self.alerts.iter().flat_map(|a| &a.evidence).map(Evidence::breach_id).collect();
+        self.found.iter().filter(|e| known.insert(e.breach_id())).cloned().collect()
     }
 
     fn open(&self, evidence: Vec<Evidence>) -> Option<AlertChange> {
         let priority = evidence.iter().map(|e| e.priority).max()?;
         let condition = self.condition().unwrap_or(Condition::Active);
-        Some(AlertChange::Open {
-            rule: self.rule.clone(),
-            evidence,
-            priority,
-            condition,
-        })
+        Some(AlertChange::Open { rule: self.rule.clone(), evidence, priority, condition })
     }
 
     fn append(&self, alert: &AlertOnRecord, mut evidence: Vec<Evidence>) -> Option<AlertChange> {
@@ -137,22 +105,13 @@ impl RuleState<'_> {
         let priority = evidence.iter().map(|e| e.priority).max()?.max(alert.priority);
         evidence.sort_by(by_time);
         let reopened = alert.state == AlertState::Acknowledged && priority > alert.priority;
-        Some(AlertChange::Append {
-            alert: alert.id,
-            evidence,
-            priority,
-            reopened,
-        })
+        Some(AlertChange::Append { alert: alert.id, evidence, priority, reopened })
     }
 
     /// What the newest reading, or the silence that lasts, says of the condition.
     fn condition(&self) -> Option<Condition> {
         let silent = self.found.iter().any(Evidence::is_silence);
-        self.judgement
-            .conditions
-            .get(self.rule)
-            .copied()
-            .or(silent.then_some(Condition::Active))
+        self.judgement.conditions.get(self.rule).copied().or(silent.then_some(Condition::Active))
     }
 
     /// `Some` if the mark on the alert has to change. A breach can be missed only where the judge looked:
@@ -205,12 +164,7 @@ pub fn apply(
 ) {
     for change in changes {
         match change {
-            AlertChange::Open {
-                rule,
-                evidence,
-                priority,
-                condition,
-            } => on_record.push(AlertOnRecord {
+            AlertChange::Open { rule, evidence, priority, condition } => on_record.push(AlertOnRecord {
                 id: new_id(),
                 rule: rule.clone(),
                 state: AlertState::Open,
@@ -219,15 +173,8 @@ pub fn apply(
                 evidence: evidence.clone(),
                 unsupported: false,
             }),
-            AlertChange::Append {
-                alert,
-                evidence,
-                priority,
-                reopened,
-            } => {
-                edit(on_record, *alert, |alert| {
-                    append(alert, evidence, *priority, *reopened)
-                });
+            AlertChange::Append { alert, evidence, priority, reopened } => {
+                edit(on_record, *alert, |alert| append(alert, evidence, *priority, *reopened));
             }
             AlertChange::Condition { alert, condition } => {
                 edit(on_record, *alert, |alert| alert.condition = *condition);

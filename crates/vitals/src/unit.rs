@@ -195,10 +195,7 @@ impl Unit {
             return Ok(unit);
         }
         match MISSPELT.iter().find(|(wrong, _)| *wrong == text) {
-            Some((_, unit)) => Err(UnitError::Misspelt {
-                given: text.to_owned(),
-                meant: unit.ucum(),
-            }),
+            Some((_, unit)) => Err(UnitError::Misspelt { given: text.to_owned(), meant: unit.ucum() }),
             None => Err(UnitError::Unknown(text.chars().take(32).collect())),
         }
     }
@@ -276,10 +273,7 @@ mod tests {
             assert!(error.to_string().ends_with(&format!("write {code}")), "{error}");
         }
         for (wrong, _) in MISSPELT {
-            assert!(
-                matches!(Unit::parse(wrong), Err(UnitError::Misspelt { .. })),
-                "{wrong}"
-            );
+            assert!(matches!(Unit::parse(wrong), Err(UnitError::Misspelt { .. })), "{wrong}");
         }
         for text in ["", " kg", "stone", "mg", "%%"] {
             assert!(matches!(Unit::parse(text), Err(UnitError::Unknown(_))), "{text}");
@@ -300,11 +294,6 @@ mod tests {
             );
         }
         assert_eq!(Unit::parse("{beats}/min"), Ok(Unit::PerMinute));
-        assert!(
-            serde_json::from_str::<Unit>("\"mmHg\"")
-                .unwrap_err()
-                .to_string()
-                .contains("mm[Hg]")
-        );
+        assert!(serde_json::from_str::<Unit>("\"mmHg\"").unwrap_err().to_string().contains("mm[Hg]"));
     }
 }

@@ -61,11 +61,7 @@ fn validate_change(rule: &ChangeRule) -> Result<(), RuleError> {
 }
 
 fn validate_silence(rule: &SilenceRule) -> Result<(), RuleError> {
-    if rule.every_hours == 0 {
-        Err(RuleError::NotPositive("the period"))
-    } else {
-        Ok(())
-    }
+    if rule.every_hours == 0 { Err(RuleError::NotPositive("the period")) } else { Ok(()) }
 }
 
 /// One positive number for each unit of the vital sign, and for no other.
@@ -100,9 +96,7 @@ fn agree(vital: Vital, table: &UnitTable, meaning: Meaning) -> Result<(), RuleEr
         let mut converted = convert(*number, *unit, canonical, vital).map_err(too_large)?;
         if meaning == Meaning::Difference {
             let zero = convert(Decimal::ZERO, *unit, canonical, vital).map_err(too_large)?;
-            converted = converted
-                .checked_sub(zero)
-                .ok_or(RuleError::Disagree(unit.ucum()))?;
+            converted = converted.checked_sub(zero).ok_or(RuleError::Disagree(unit.ucum()))?;
         }
         let apart = converted.checked_sub(*expected).map(|d| d.abs());
         let allowed = expected.checked_mul(TOLERANCE);

@@ -58,11 +58,7 @@ pub enum ValueError {
 impl Value {
     /// An exact value.
     pub fn exact(number: Decimal, unit: Unit) -> Self {
-        Self {
-            number: Some(number),
-            comparator: None,
-            unit,
-        }
+        Self { number: Some(number), comparator: None, unit }
     }
 
     /// Reads what a device sent: `("1.12","")`, `("8.0",">")`, `("<0.8","")`, `("HI","")`, `("LO","<")`.
@@ -88,11 +84,7 @@ impl Value {
             return Err(ValueError::Contradiction);
         }
         let number = digits.map(parse_plain_decimal).transpose()?;
-        Ok(Self {
-            number,
-            comparator: given.or(implied),
-            unit,
-        })
+        Ok(Self { number, comparator: given.or(implied), unit })
     }
 
     /// Compares with a threshold in the same unit. A value below the meter's range is less than every

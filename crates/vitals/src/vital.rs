@@ -138,11 +138,9 @@ impl Vital {
     /// The units in which it may arrive, the canonical one first. Every rule on it has a threshold in each.
     pub fn units(self) -> &'static [Unit] {
         match self {
-            Self::Glucose | Self::GlucoseInterstitial => &[
-                Unit::MilligramPerDecilitre,
-                Unit::GramPerLitre,
-                Unit::MillimolePerLitre,
-            ],
+            Self::Glucose | Self::GlucoseInterstitial => {
+                &[Unit::MilligramPerDecilitre, Unit::GramPerLitre, Unit::MillimolePerLitre]
+            }
             Self::Weight => &[Unit::Kilogram, Unit::Gram, Unit::Pound],
             Self::Inr => &[Unit::Inr, Unit::One],
             Self::Systolic | Self::Diastolic => &[Unit::MillimetreOfMercury, Unit::Kilopascal],

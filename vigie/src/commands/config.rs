@@ -21,7 +21,12 @@ pub(crate) fn run(action: Action) -> Result<ExitCode> {
             let config = Config::from_environment()?;
             answer(&format!(
                 "mqtt_listen = {}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\nthe configuration is good",
-                config.mqtt_listen, config.http_listen, config.http_secure, config.instance, config.workers, config.log
+                config.mqtt_listen,
+                config.http_listen,
+                config.http_secure,
+                config.instance,
+                config.workers,
+                config.log
             ))?;
             Ok(ExitCode::SUCCESS)
         }

@@ -55,9 +55,12 @@ pub(crate) async fn run(action: Action) -> Result<ExitCode> {
     located.release().await?;
     let (id, secret) = enrolled?;
     answer(&if json {
-        serde_json::json!({ "id": id, "kind": kind.name(), "patient_id": patient, "secret": secret }).to_string()
+        serde_json::json!({ "id": id, "kind": kind.name(), "patient_id": patient, "secret": secret })
+            .to_string()
     } else {
-        format!("device  {id}\nsecret  {secret}\nThe secret is shown this once. MQTT user name and client id are the device's id.")
+        format!(
+            "device  {id}\nsecret  {secret}\nThe secret is shown this once. MQTT user name and client id are the device's id."
+        )
     })?;
     Ok(ExitCode::SUCCESS)
 }

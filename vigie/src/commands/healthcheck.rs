@@ -38,7 +38,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }),
         "alerts" => return finish(timeout(PATIENCE, beat(&config, "alerts", Role::Alerts)).await),
         "dashboard" => return finish(timeout(PATIENCE, ready(&config)).await),
-        other => return Err(usage(format!("--role {other} is none; there are gateway, alerts and dashboard"))),
+        other => {
+            return Err(usage(format!("--role {other} is none; there are gateway, alerts and dashboard")));
+        }
     };
     finish(checked.await)
 }
@@ -59,7 +61,8 @@ fn local(address: std::net::SocketAddr) -> std::net::SocketAddr {
 }
 
 async fn beat(config: &Config, name: &str, role: Role) -> Result<()> {
-    let database = Database::connect(&config.database_url, role, 1).await.context("the database does not answer")?;
+    let database =
+        Database::connect(&config.database_url, role, 1).await.context("the database does not answer")?;
     let mut tx = database.begin().await?;
     let last = devices::last_beat(&mut tx, name, &config.instance).await?;
     tx.commit().await?;

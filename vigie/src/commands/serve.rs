@@ -56,7 +56,9 @@ fn parse_roles(names: &[String]) -> Result<Roles> {
             "gateway" => roles.gateway = true,
             "alerts" => roles.alerts = true,
             "dashboard" => roles.dashboard = true,
-            other => return Err(usage(format!("{other:?} is no role; there are gateway, alerts and dashboard"))),
+            other => {
+                return Err(usage(format!("{other:?} is no role; there are gateway, alerts and dashboard")));
+            }
         }
     }
     Ok(roles)

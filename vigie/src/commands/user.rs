@@ -59,8 +59,9 @@ pub(crate) async fn run(action: Action) -> Result<ExitCode> {
     }
     let (password, made) = match password_file {
         Some(path) => {
-            let text = std::fs::read_to_string(&path)
-                .map_err(|error| usage(format!("--password-file {} cannot be read: {error}", path.display())))?;
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                usage(format!("--password-file {} cannot be read: {error}", path.display()))
+            })?;
             (text.lines().next().unwrap_or_default().to_owned(), false)
         }
         None => (ids::random_text::<15>(), true),

@@ -9,7 +9,10 @@ async fn a_database_that_may_lose_commits_is_refused() {
     let name = database.value("SELECT current_database()");
     database.query(&format!("ALTER DATABASE {name} SET synchronous_commit = off"));
     let refused = Database::connect(database.url(), Role::Gateway, 1).await.unwrap_err();
-    assert!(matches!(&refused, Error::Unsafe(text) if text.contains("synchronous_commit=off")), "{refused:?}");
+    assert!(
+        matches!(&refused, Error::Unsafe(text) if text.contains("synchronous_commit=off")),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -44,7 +47,8 @@ async fn nothing_is_visible_without_a_member_of_staff() {
 #[tokio::test]
 async fn a_database_older_than_this_version_is_refused() {
     let database = TestDatabase::new().await;
-    database.query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)");
+    database
+        .query("DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)");
     let refused = Database::connect(database.url(), Role::Alerts, 1).await.unwrap_err();
     assert!(matches!(&refused, Error::Unsafe(text) if text.contains("vigie migrate")), "{refused:?}");
 }

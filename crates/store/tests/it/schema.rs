@@ -72,7 +72,12 @@ async fn histories_are_only_ever_added_to() {
 async fn the_series_is_a_hypertable_where_timescaledb_is_there_and_partitioned_where_not() {
     let with = TestDatabase::new().await;
     assert!(with.has_timescale(), "the set-up script installs TimescaleDB for tests");
-    assert_eq!(with.value("SELECT count(*) FROM timescaledb_information.hypertables WHERE hypertable_name = 'reading'"), "1");
+    assert_eq!(
+        with.value(
+            "SELECT count(*) FROM timescaledb_information.hypertables WHERE hypertable_name = 'reading'"
+        ),
+        "1"
+    );
     let native = TestDatabase::native().await;
     assert_eq!(native.value("SELECT relkind FROM pg_class WHERE relname = 'reading'"), "p");
 }
@@ -81,5 +86,8 @@ async fn the_series_is_a_hypertable_where_timescaledb_is_there_and_partitioned_w
 async fn a_patient_is_under_watch_from_the_moment_of_registration() {
     let database = TestDatabase::new().await;
     vigie_testkit::people(database.url(), "2026-01-01T00:00:00Z".parse().unwrap()).await;
-    assert_eq!(database.value("SELECT count(*) FROM patient WHERE id NOT IN (SELECT patient_id FROM patient_watch)"), "0");
+    assert_eq!(
+        database.value("SELECT count(*) FROM patient WHERE id NOT IN (SELECT patient_id FROM patient_watch)"),
+        "0"
+    );
 }

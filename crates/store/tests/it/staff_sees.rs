@@ -32,8 +32,18 @@ async fn a_nurse_sees_the_patients_of_her_team_in_every_table() {
              VALUES ('{patient}', now(), now() + interval '1 day', 'x', 'x', now())"
         ));
     }
-    for table in ["reading", "alert", "alert_evidence", "alert_event", "stream_event", "pause", "care_plan", "rule_version",
-        "device_assignment", "patient_watch"] {
+    for table in [
+        "reading",
+        "alert",
+        "alert_evidence",
+        "alert_event",
+        "stream_event",
+        "pause",
+        "care_plan",
+        "rule_version",
+        "device_assignment",
+        "patient_watch",
+    ] {
         // alert_event is written, not read, row by row through the alert; its policy still holds.
         let what = format!("SELECT string_agg(DISTINCT patient_id::text, ',') FROM {table}");
         assert_eq!(sees(&database, people.nurses[0], &what), one.to_string(), "{table}");

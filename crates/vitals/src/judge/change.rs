@@ -19,20 +19,11 @@ pub(super) struct Point<'a> {
 
 impl<'a> Point<'a> {
     fn new(reading: &'a Reading) -> Option<Self> {
-        let Value {
-            number: Some(number),
-            comparator: None,
-            unit,
-        } = reading.value
-        else {
+        let Value { number: Some(number), comparator: None, unit } = reading.value else {
             return None;
         };
         let canonical = convert(number, unit, reading.vital.canonical_unit(), reading.vital).ok()?;
-        Some(Self {
-            reading,
-            number,
-            canonical,
-        })
+        Some(Self { reading, number, canonical })
     }
 
     pub(super) fn at(&self) -> Timestamp {
@@ -76,33 +67,21 @@ pub(super) fn verdicts<'a>(
         .iter()
         .zip(breaches)
         .map(|(point, breach)| {
-            let breach = if comparable(rule, point) {
-                breach
-            } else {
-                Some(Breach::incomparable())
-            };
-            Verdict {
-                reading: point.reading,
-                breach,
-            }
+            let breach = if comparable(rule, point) { breach } else { Some(Breach::incomparable()) };
+            Verdict { reading: point.reading, breach }
         })
         .collect();
     // Exact values that are no point arrived in a unit of another vital sign: loud, not silent.
-    let foreign = context
-        .iter()
-        .filter(|r| r.value.comparator.is_none() && Point::new(r).is_none());
-    verdicts.extend(foreign.filter(|r| inside(r.measured_at)).map(|reading| Verdict {
-        reading,
-        breach: Some(Breach::incomparable()),
-    }));
+    let foreign = context.iter().filter(|r| r.value.comparator.is_none() && Point::new(r).is_none());
+    verdicts.extend(
+        foreign
+            .filter(|r| inside(r.measured_at))
+            .map(|reading| Verdict { reading, breach: Some(Breach::incomparable()) }),
+    );
     verdicts.sort_by(|a, b| {
         (a.reading.measured_at, &a.reading.key).cmp(&(b.reading.measured_at, &b.reading.key))
     });
-    let set_aside = rejected
-        .into_iter()
-        .map(|p| p.reading)
-        .filter(|r| inside(r.measured_at))
-        .collect();
+    let set_aside = rejected.into_iter().map(|p| p.reading).filter(|r| inside(r.measured_at)).collect();
     (verdicts, set_aside)
 }
 
@@ -110,11 +89,8 @@ pub(super) fn verdicts<'a>(
 /// is set aside.
 pub(super) fn reach(rule: &ChangeRule) -> (SignedDuration, SignedDuration) {
     let hours = rule.steps.iter().map(|step| step.window_hours).max().unwrap_or(0);
-    let neighbourhood = if rule.implausible_jump.is_empty() {
-        SignedDuration::ZERO
-    } else {
-        jump::NEIGHBOURHOOD
-    };
+    let neighbourhood =
+        if rule.implausible_jump.is_empty() { SignedDuration::ZERO } else { jump::NEIGHBOURHOOD };
     (SignedDuration::from_hours(i64::from(hours)), neighbourhood)
 }
 
@@ -129,9 +105,7 @@ pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
 /// Does every step have a limit in the unit received and, for references in another unit, in the canonical?
 fn comparable(rule: &ChangeRule, point: &Point<'_>) -> bool {
     let canonical = point.reading.vital.canonical_unit();
-    rule.steps
-        .iter()
-        .all(|s| s.delta.contains_key(&point.unit()) && s.delta.contains_key(&canonical))
+    rule.steps.iter().all(|s| s.delta.contains_key(&point.unit()) && s.delta.contains_key(&canonical))
 }
 
 /// Looks at every judged point with one step, keeping the more urgent breach (the earlier step's among
@@ -144,10 +118,7 @@ fn walk<'a>(
     breaches: &mut [Option<Breach<'a>>],
 ) {
     let window = SignedDuration::from_hours(i64::from(step.window_hours));
-    let mut extremes = Extremes {
-        direction: rule.direction,
-        by_unit: BTreeMap::new(),
-    };
+    let mut extremes = Extremes { direction: rule.direction, by_unit: BTreeMap::new() };
     let mut pending = accepted.iter().peekable();
     for (point, best) in judged.iter().zip(breaches) {
         while let Some(reference) = pending.next_if(|p| p.at() < point.at()) {
@@ -207,11 +178,7 @@ impl<'a> Extremes<'a> {
             .filter_map(|queue| queue.front())
             .filter_map(|reference| {
                 let same = reference.unit() == point.unit();
-                let unit = if same {
-                    point.unit()
-                } else {
-                    vital.canonical_unit()
-                };
+                let unit = if same { point.unit() } else { vital.canonical_unit() };
                 let limit = *step.delta.get(&unit)?;
                 let change = if same {
                     self.change(reference.number, point.number)
@@ -227,11 +194,7 @@ impl<'a> Extremes<'a> {
                 (change >= limit).then_some((*reference, threshold))
             })
             .max_by_key(|(reference, _)| {
-                (
-                    self.change(reference.canonical, point.canonical),
-                    reference.at(),
-                    reference.unit(),
-                )
+                (self.change(reference.canonical, point.canonical), reference.at(), reference.unit())
             })
     }
 
@@ -241,11 +204,7 @@ impl<'a> Extremes<'a> {
             Direction::Gain => (now, before),
             Direction::Loss => (before, now),
         };
-        let overflow = if larger > smaller {
-            Decimal::MAX
-        } else {
-            Decimal::MIN
-        };
+        let overflow = if larger > smaller { Decimal::MAX } else { Decimal::MIN };
         larger.checked_sub(smaller).unwrap_or(overflow)
     }
 }

@@ -37,11 +37,7 @@ pub(super) fn split<'a>(points: &[Point<'a>], jump: Decimal) -> (Vec<Point<'a>>,
     let confirmed = confirmed(points, agreement);
     let (mut accepted, mut set_aside) = (Vec::new(), Vec::new());
     for ((point, suspicious), confirmed) in points.iter().zip(suspicious).zip(confirmed) {
-        if suspicious && !confirmed {
-            set_aside.push(*point)
-        } else {
-            accepted.push(*point)
-        }
+        if suspicious && !confirmed { set_aside.push(*point) } else { accepted.push(*point) }
     }
     (accepted, set_aside)
 }

@@ -13,10 +13,7 @@ pub(super) fn verdicts<'a>(
 ) -> Vec<Verdict<'a>> {
     between(readings, segment.start, segment.end, |r| r.measured_at)
         .iter()
-        .map(|reading| Verdict {
-            reading,
-            breach: breach(rule, reading),
-        })
+        .map(|reading| Verdict { reading, breach: breach(rule, reading) })
         .collect()
 }
 

@@ -32,13 +32,10 @@ pub fn scope(first_new: Timestamp, rules: &[RuleVersion], on_record: &[AlertOnRe
         }
     }
     let sets_aside = |alert: &AlertOnRecord| {
-        rules
-            .iter()
-            .filter(|v| v.rule == alert.rule)
-            .any(|v| match &v.spec {
-                RuleSpec::Change(change) => !change.implausible_jump.is_empty(),
-                RuleSpec::Limit(_) | RuleSpec::Silence(_) => false,
-            })
+        rules.iter().filter(|v| v.rule == alert.rule).any(|v| match &v.spec {
+            RuleSpec::Change(change) => !change.implausible_jump.is_empty(),
+            RuleSpec::Limit(_) | RuleSpec::Silence(_) => false,
+        })
     };
     let oldest_doubtful = on_record
         .iter()
@@ -46,8 +43,5 @@ pub fn scope(first_new: Timestamp, rules: &[RuleVersion], on_record: &[AlertOnRe
         .filter_map(AlertOnRecord::happened_at)
         .min();
     let from = earlier(first_new, back).min(oldest_doubtful.unwrap_or(Timestamp::MAX));
-    Scope {
-        from,
-        readings_from: earlier(from, context),
-    }
+    Scope { from, readings_from: earlier(from, context) }
 }

@@ -24,21 +24,14 @@ pub(super) fn watch(
 ) -> Option<Watch> {
     let first = versions.first()?;
     // Before its first version comes into force a rule is not broken, but its clock is known.
-    let version = versions
-        .iter()
-        .rev()
-        .find(|v| v.valid_from <= as_of)
-        .unwrap_or(first);
+    let version = versions.iter().rev().find(|v| v.valid_from <= as_of).unwrap_or(first);
     let RuleSpec::Silence(rule) = &version.spec else {
         return None;
     };
     let start = record.watched_since.max(first.valid_from);
     let since = last(rule.vital).map_or(start, |at| at.max(start));
-    let mut pauses: Vec<&Pause> = record
-        .pauses
-        .iter()
-        .filter(|p| p.recorded_at <= as_of && p.from < p.until)
-        .collect();
+    let mut pauses: Vec<&Pause> =
+        record.pauses.iter().filter(|p| p.recorded_at <= as_of && p.from < p.until).collect();
     pauses.sort_by_key(|p| (p.from, p.until));
     let (begun, to_come): (Vec<&Pause>, Vec<&Pause>) = pauses.into_iter().partition(|p| p.from <= as_of);
 
@@ -56,23 +49,13 @@ pub(super) fn watch(
         };
         // Nothing but a reading ends it, or a pause that is already recorded.
         let next_due = to_come.iter().map(|p| Some(p.from)).fold(None, earliest);
-        return Some(Watch {
-            silent: Some(silent),
-            next_due,
-        });
+        return Some(Watch { silent: Some(silent), next_due });
     }
     // A pause that begins before the silence would puts it off until after the pause.
     let due_at = to_come.iter().fold(due_at, |due_at, pause| {
-        if pause.from <= due_at {
-            due_at.max(later(pause.until, allowed(rule)))
-        } else {
-            due_at
-        }
+        if pause.from <= due_at { due_at.max(later(pause.until, allowed(rule))) } else { due_at }
     });
-    Some(Watch {
-        silent: None,
-        next_due: Some(due_at),
-    })
+    Some(Watch { silent: None, next_due: Some(due_at) })
 }
 
 fn allowed(rule: &SilenceRule) -> SignedDuration {

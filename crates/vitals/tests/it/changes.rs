@@ -9,35 +9,19 @@ use crate::patient::{Patient, hour, minute, reading, the_end, value, version, we
 use Priority::{Low, Medium};
 
 fn heart_failure(readings: Vec<Reading>) -> Patient {
-    Patient {
-        readings,
-        ..Patient::on(CarePlan::HeartFailure)
-    }
+    Patient { readings, ..Patient::on(CarePlan::HeartFailure) }
 }
 
 /// Two weights so many minutes apart, and what the second one breaks: rule, priority, window in hours.
 #[track_caller]
 fn check(first: &str, second: &str, minutes: i64, expected: Option<(&str, Priority, u32)>) {
-    let patient = heart_failure(vec![
-        weight(1, first, hour(0)),
-        weight(2, second, minute(minutes)),
-    ]);
+    let patient = heart_failure(vec![weight(1, first, hour(0)), weight(2, second, minute(minutes))]);
     let found = patient.judge(the_end()).findings;
     let got: Vec<_> = found
         .iter()
-        .map(|f| {
-            (
-                f.rule.as_str(),
-                f.evidence.priority,
-                f.evidence.threshold.window_hours.unwrap(),
-            )
-        })
+        .map(|f| (f.rule.as_str(), f.evidence.priority, f.evidence.threshold.window_hours.unwrap()))
         .collect();
-    assert_eq!(
-        got,
-        expected.into_iter().collect::<Vec<_>>(),
-        "{first} to {second} in {minutes} minutes"
-    );
+    assert_eq!(got, expected.into_iter().collect::<Vec<_>>(), "{first} to {second} in {minutes} minutes");
 }
 
 #[test]
@@ -82,17 +66,11 @@ fn the_reference_is_the_lowest_of_the_window() {
         weight(5, "82.2", hour(72)),
     ]);
     let found = patient.judge(the_end()).findings;
-    let last = found
-        .iter()
-        .rfind(|f| f.rule == RuleId::from("weight_gain"))
-        .unwrap();
+    let last = found.iter().rfind(|f| f.rule == RuleId::from("weight_gain")).unwrap();
     assert_eq!(last.evidence.happened_at, hour(72));
     // Against 79.0 it would be 3.2 kg, but within 8 days; the 3-day window is shorter, equally urgent.
     assert_eq!(last.evidence.threshold.window_hours, Some(72));
-    assert_eq!(
-        last.evidence.reference,
-        Some((value("80.2", Unit::Kilogram), hour(24)))
-    );
+    assert_eq!(last.evidence.reference, Some((value("80.2", Unit::Kilogram), hour(24))));
 }
 
 #[test]
@@ -100,19 +78,14 @@ fn a_change_is_taken_in_the_unit_received_and_across_units_in_kilograms() {
     let pounds = |n, text, at| reading(n, Vital::Weight, value(text, Unit::Pound), at);
     let gain = |readings| {
         let found = heart_failure(readings).judge(the_end()).findings;
-        found
-            .first()
-            .map(|f| (f.evidence.threshold.value, f.evidence.threshold.unit.unwrap()))
+        found.first().map(|f| (f.evidence.threshold.value, f.evidence.threshold.unit.unwrap()))
     };
     // 4.4 lb are 1.996 kg: enough between pounds, not between pounds and kilograms.
     assert_eq!(
         gain(vec![pounds(1, "176.0", hour(0)), pounds(2, "180.4", hour(48))]),
         Some((dec!(4.4), Unit::Pound))
     );
-    assert_eq!(
-        gain(vec![weight(1, "80.000", hour(0)), pounds(2, "180.7", hour(48))]),
-        None
-    );
+    assert_eq!(gain(vec![weight(1, "80.000", hour(0)), pounds(2, "180.7", hour(48))]), None);
     assert_eq!(
         gain(vec![weight(1, "80.000", hour(0)), pounds(2, "180.8", hour(48))]),
         Some((dec!(2), Unit::Kilogram))
@@ -131,10 +104,7 @@ fn a_change_is_known_once_both_readings_are() {
     let patient = heart_failure(vec![reference, weight(2, "82.0", hour(48))]);
     assert!(patient.judge(hour(99)).findings.is_empty());
     let found = patient.judge(hour(100)).findings;
-    assert_eq!(
-        (found[0].evidence.happened_at, found[0].evidence.known_at),
-        (hour(48), hour(100))
-    );
+    assert_eq!((found[0].evidence.happened_at, found[0].evidence.known_at), (hour(48), hour(100)));
 }
 
 #[test]
@@ -152,10 +122,7 @@ fn a_censored_weight_stands_in_no_trend() {
 /// Weights one day apart; which are set aside by the gain rule, and which break it.
 #[track_caller]
 fn check_jumps(weights: &[&str], set_aside: &[usize], gains: &[usize]) {
-    let readings = (0..)
-        .zip(weights)
-        .map(|(i, kg)| weight(i, kg, hour(24 * i)))
-        .collect();
+    let readings = (0..).zip(weights).map(|(i, kg)| weight(i, kg, hour(24 * i))).collect();
     let judgement = heart_failure(readings).judge(the_end());
     let gain = RuleId::from("weight_gain");
     let day = |at: Timestamp| (0..weights.len()).find(|i| hour(24 * *i as i64) == at).unwrap();
@@ -165,17 +132,9 @@ fn check_jumps(weights: &[&str], set_aside: &[usize], gains: &[usize]) {
         .filter(|(rule, _)| *rule == gain)
         .map(|(_, key)| key.sequence as usize)
         .collect();
-    let found: Vec<_> = judgement
-        .findings
-        .iter()
-        .filter(|f| f.rule == gain)
-        .map(|f| day(f.evidence.happened_at))
-        .collect();
-    assert_eq!(
-        (aside.as_slice(), found.as_slice()),
-        (set_aside, gains),
-        "{weights:?}"
-    );
+    let found: Vec<_> =
+        judgement.findings.iter().filter(|f| f.rule == gain).map(|f| day(f.evidence.happened_at)).collect();
+    assert_eq!((aside.as_slice(), found.as_slice()), (set_aside, gains), "{weights:?}");
 }
 
 #[test]
@@ -200,17 +159,9 @@ fn after_a_week_without_readings_a_new_weight_is_accepted() {
     let patient = heart_failure(vec![weight(1, "80", hour(0)), weight(2, "95", hour(7 * 24 + 1))]);
     let judgement = patient.judge(the_end());
     assert!(judgement.set_aside.is_empty());
-    assert_eq!(
-        judgement.findings.len(),
-        1,
-        "within the 8 days of the longest window it is a gain"
-    );
+    assert_eq!(judgement.findings.len(), 1, "within the 8 days of the longest window it is a gain");
     let patient = heart_failure(vec![weight(1, "80", hour(0)), weight(2, "95", hour(7 * 24))]);
-    assert_eq!(
-        patient.judge(the_end()).set_aside.len(),
-        2,
-        "once for the gain and once for the loss rule"
-    );
+    assert_eq!(patient.judge(the_end()).set_aside.len(), 2, "once for the gain and once for the loss rule");
 }
 
 #[test]
@@ -232,9 +183,7 @@ fn a_version_without_a_step_for_the_unit_is_a_technical_breach() {
             }
         }
     }
-    patient
-        .readings
-        .push(reading(1, Vital::Weight, value("170", Unit::Pound), hour(0)));
+    patient.readings.push(reading(1, Vital::Weight, value("170", Unit::Pound), hour(0)));
     let found = patient.judge(the_end()).findings;
     assert!(!found.is_empty() && found.iter().all(|f| f.evidence.priority == Priority::Technical));
     let spare = version("weight_gain", 2, hour(1), patient.rules[0].spec.clone());

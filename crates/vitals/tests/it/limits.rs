@@ -9,9 +9,7 @@ use Priority::{High, Low, Medium, Technical};
 
 fn findings(plan: CarePlan, vital: Vital, text: &str, unit: Unit) -> Vec<Finding> {
     let mut patient = Patient::on(plan);
-    patient
-        .readings
-        .push(reading(1, vital, value(text, unit), hour(1)));
+    patient.readings.push(reading(1, vital, value(text, unit), hour(1)));
     patient.judge(hour(1)).findings
 }
 
@@ -20,15 +18,8 @@ fn findings(plan: CarePlan, vital: Vital, text: &str, unit: Unit) -> Vec<Finding
 fn check(plan: CarePlan, vital: Vital, unit: Unit, table: &[(&str, Option<(&str, Priority)>)]) {
     for (text, expected) in table {
         let found = findings(plan, vital, text, unit);
-        let got: Vec<_> = found
-            .iter()
-            .map(|f| (f.rule.as_str(), f.evidence.priority))
-            .collect();
-        assert_eq!(
-            got,
-            expected.iter().copied().collect::<Vec<_>>(),
-            "{vital} {text} {unit}"
-        );
+        let got: Vec<_> = found.iter().map(|f| (f.rule.as_str(), f.evidence.priority)).collect();
+        assert_eq!(got, expected.iter().copied().collect::<Vec<_>>(), "{vital} {text} {unit}");
     }
 }
 
@@ -36,11 +27,7 @@ fn check(plan: CarePlan, vital: Vital, unit: Unit, table: &[(&str, Option<(&str,
 fn glucose_is_classified_by_the_published_cut_off_of_the_unit_received() {
     for (vital, low, high) in [
         (Vital::Glucose, "glucose_low", "glucose_high"),
-        (
-            Vital::GlucoseInterstitial,
-            "glucose_interstitial_low",
-            "glucose_interstitial_high",
-        ),
+        (Vital::GlucoseInterstitial, "glucose_interstitial_low", "glucose_interstitial_high"),
     ] {
         check(
             CarePlan::Diabetes,
@@ -172,12 +159,7 @@ fn a_limit_counts_itself_only_where_it_is_inclusive() {
         heart,
         Vital::Pulse,
         Unit::PerMinute,
-        &[
-            ("49", Some(("pulse_low", Low))),
-            ("50", None),
-            ("110", None),
-            ("111", Some(("pulse_high", Low))),
-        ],
+        &[("49", Some(("pulse_low", Low))), ("50", None), ("110", None), ("111", Some(("pulse_high", Low)))],
     );
     check(
         heart,
@@ -199,17 +181,12 @@ fn the_evidence_says_what_was_broken_by_what_and_when_it_was_known() {
     late.received_at = hour(8);
     patient.readings.push(late.clone());
     let found = patient.judge(hour(8)).findings;
-    let [finding] = found.as_slice() else {
-        panic!("{found:?}")
-    };
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
     let evidence = &finding.evidence;
     assert_eq!((evidence.happened_at, evidence.known_at), (hour(2), hour(8)));
     assert_eq!(evidence.reading, Some(late.key));
     assert_eq!(evidence.value.unwrap().to_string(), "0.520 g/L");
-    assert_eq!(
-        (evidence.threshold.value, evidence.threshold.unit),
-        (dec!(0.54), Some(Unit::GramPerLitre))
-    );
+    assert_eq!((evidence.threshold.value, evidence.threshold.unit), (dec!(0.54), Some(Unit::GramPerLitre)));
     assert_eq!((evidence.rule_version, evidence.threshold.inclusive), (1, false));
     assert!(patient.judge(hour(7)).findings.is_empty(), "not received yet");
 }
@@ -253,17 +230,8 @@ fn an_old_normal_reading_does_not_change_the_condition_and_the_newest_one_does()
 #[test]
 fn a_unit_without_a_threshold_is_a_technical_breach_and_not_silence() {
     let only = UnitTable::from([(Unit::MilligramPerDecilitre, dec!(70))]);
-    let level = Level {
-        threshold: only,
-        inclusive: false,
-        priority: High,
-    };
-    let rule = LimitRule {
-        vital: Vital::Glucose,
-        side: Side::Low,
-        levels: vec![level],
-        beyond_range: None,
-    };
+    let level = Level { threshold: only, inclusive: false, priority: High };
+    let rule = LimitRule { vital: Vital::Glucose, side: Side::Low, levels: vec![level], beyond_range: None };
     let mut patient = Patient::with(vec![version("broken", 1, hour(0), RuleSpec::Limit(rule))]);
     patient.readings.push(glucose(1, "1.10", hour(1)));
     let judgement = patient.judge(hour(1));
@@ -280,14 +248,8 @@ fn findings_before_from_are_not_asked_for() {
         hour(-1),
         default_rule(CarePlan::Diabetes, "glucose_low"),
     )]);
-    patient.readings = vec![
-        glucose(1, "0.50", hour(1)),
-        glucose(2, "0.51", hour(2)),
-        glucose(3, "0.52", hour(3)),
-    ];
+    patient.readings =
+        vec![glucose(1, "0.50", hour(1)), glucose(2, "0.51", hour(2)), glucose(3, "0.52", hour(3))];
     let found = patient.judge_from(hour(2), the_end()).findings;
-    assert_eq!(
-        found.iter().map(|f| f.evidence.happened_at).collect::<Vec<_>>(),
-        [hour(2), hour(3)]
-    );
+    assert_eq!(found.iter().map(|f| f.evidence.happened_at).collect::<Vec<_>>(), [hour(2), hour(3)]);
 }

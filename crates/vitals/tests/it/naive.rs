@@ -50,11 +50,7 @@ fn beyond(rule: &LimitRule, reading: &Reading) -> Option<Priority> {
         .iter()
         .filter(|level| {
             let threshold = level.threshold[&value.unit];
-            let outside = if rule.side == Side::Low {
-                number < threshold
-            } else {
-                number > threshold
-            };
+            let outside = if rule.side == Side::Low { number < threshold } else { number > threshold };
             outside || (level.inclusive && number == threshold)
         })
         .map(|level| level.priority)
@@ -85,13 +81,7 @@ fn changed(rule: &ChangeRule, reading: &Reading, readings: &[Reading]) -> Option
 
 fn canonical(reading: &Reading) -> Decimal {
     let vital = reading.vital;
-    convert(
-        reading.value.number.unwrap(),
-        reading.value.unit,
-        vital.canonical_unit(),
-        vital,
-    )
-    .unwrap()
+    convert(reading.value.number.unwrap(), reading.value.unit, vital.canonical_unit(), vital).unwrap()
 }
 
 fn difference(rule: &ChangeRule, before: &Reading, now: &Reading) -> Decimal {
@@ -100,20 +90,12 @@ fn difference(rule: &ChangeRule, before: &Reading, now: &Reading) -> Decimal {
     } else {
         canonical(now) - canonical(before)
     };
-    if rule.direction == Direction::Gain {
-        gain
-    } else {
-        -gain
-    }
+    if rule.direction == Direction::Gain { gain } else { -gain }
 }
 
 fn delta(step: &vigie_vitals::ChangeStep, before: &Reading, now: &Reading) -> Decimal {
     let same = before.value.unit == now.value.unit;
-    step.delta[&if same {
-        now.value.unit
-    } else {
-        now.vital.canonical_unit()
-    }]
+    step.delta[&if same { now.value.unit } else { now.vital.canonical_unit() }]
 }
 
 fn is_jump(rule: &ChangeRule, reading: &Reading, readings: &[Reading]) -> bool {
@@ -122,14 +104,8 @@ fn is_jump(rule: &ChangeRule, reading: &Reading, readings: &[Reading]) -> bool {
     };
     let week = SignedDuration::from_hours(7 * 24);
     let near = |from: Timestamp, to: Timestamp| from < to && to.duration_since(from) <= week;
-    let others = || {
-        readings
-            .iter()
-            .filter(|r| r.vital == rule.vital && r.value.comparator.is_none())
-    };
-    let before: Vec<&Reading> = others()
-        .filter(|r| near(r.measured_at, reading.measured_at))
-        .collect();
+    let others = || readings.iter().filter(|r| r.vital == rule.vital && r.value.comparator.is_none());
+    let before: Vec<&Reading> = others().filter(|r| near(r.measured_at, reading.measured_at)).collect();
     let mut after = others().filter(|r| near(reading.measured_at, r.measured_at));
     let apart = |other: &Reading| (canonical(other) - canonical(reading)).abs();
     !before.is_empty()

@@ -77,10 +77,7 @@ fn any_arrival() -> impl Strategy<Value = Arrival> {
 /// The shipped rules, with a second version of each change rule and of one limit half way.
 fn rules(with_jumps: bool) -> Vec<RuleVersion> {
     let mut rules = Vec::new();
-    for (id, spec) in [CarePlan::Diabetes, CarePlan::HeartFailure]
-        .into_iter()
-        .flat_map(default_rules)
-    {
+    for (id, spec) in [CarePlan::Diabetes, CarePlan::HeartFailure].into_iter().flat_map(default_rules) {
         let mut spec = spec;
         if let RuleSpec::Change(change) = &mut spec
             && !with_jumps
@@ -111,24 +108,15 @@ fn feed(
     let mut now = hour(HOURS + 100);
     for batch in &arrival.batches {
         now += SignedDuration::from_mins(7);
-        let new: Vec<Reading> = batch
-            .iter()
-            .map(|i| Reading {
-                received_at: now,
-                ..arrival.readings[*i].clone()
-            })
-            .collect();
+        let new: Vec<Reading> =
+            batch.iter().map(|i| Reading { received_at: now, ..arrival.readings[*i].clone() }).collect();
         let first_new = new.iter().map(|r| r.measured_at).min().unwrap();
         stored.extend(new);
         let wanted = scope(first_new, rules, &alerts);
         let more = SignedDuration::from_hours(more);
         let (from, readings_from) = (wanted.from - more, wanted.readings_from - more);
         let patient = Patient {
-            readings: stored
-                .iter()
-                .filter(|r| r.measured_at >= readings_from)
-                .cloned()
-                .collect(),
+            readings: stored.iter().filter(|r| r.measured_at >= readings_from).cloned().collect(),
             ..Patient::with(rules.to_vec())
         };
         let mut judgement = patient.judge_from(from, now);
@@ -167,27 +155,15 @@ fn seen(alerts: &[AlertOnRecord]) -> BTreeMap<RuleId, Seen> {
                 state: alert.state,
                 condition: alert.condition,
                 priority: alert.priority,
-                evidence: alert
-                    .evidence
-                    .iter()
-                    .map(|e| (e.reading.clone().unwrap(), e.vital))
-                    .collect(),
+                evidence: alert.evidence.iter().map(|e| (e.reading.clone().unwrap(), e.vital)).collect(),
                 happened_at: alert.happened_at(),
                 unsupported: alert.unsupported,
             };
-            assert_eq!(
-                seen.evidence.len(),
-                alert.evidence.len(),
-                "a breach twice on an alert"
-            );
+            assert_eq!(seen.evidence.len(), alert.evidence.len(), "a breach twice on an alert");
             (alert.rule.clone(), seen)
         })
         .collect();
-    assert_eq!(
-        by_rule.len(),
-        alerts.len(),
-        "nobody resolved anything, so there is one alert for a rule"
-    );
+    assert_eq!(by_rule.len(), alerts.len(), "nobody resolved anything, so there is one alert for a rule");
     by_rule
 }
 

@@ -30,19 +30,8 @@ pub(crate) fn value(text: &str, unit: Unit) -> Value {
 }
 
 pub(crate) fn reading(sequence: i64, vital: Vital, value: Value, at: Timestamp) -> Reading {
-    let key = ReadingKey {
-        device: "dev-1".into(),
-        epoch: 1,
-        sequence,
-    };
-    Reading {
-        key,
-        vital,
-        value,
-        measured_at: at,
-        received_at: at,
-        of_a_person: true,
-    }
+    let key = ReadingKey { device: "dev-1".into(), epoch: 1, sequence };
+    Reading { key, vital, value, measured_at: at, received_at: at, of_a_person: true }
 }
 
 pub(crate) fn weight(sequence: i64, kilograms: &str, at: Timestamp) -> Reading {
@@ -67,19 +56,12 @@ pub(crate) fn version(rule: &str, number: i32, valid_from: Timestamp, spec: Rule
 }
 
 pub(crate) fn default_rule(plan: CarePlan, id: &str) -> RuleSpec {
-    default_rules(plan)
-        .into_iter()
-        .find(|(rule, _)| rule.as_str() == id)
-        .unwrap()
-        .1
+    default_rules(plan).into_iter().find(|(rule, _)| rule.as_str() == id).unwrap().1
 }
 
 /// The first version of a plan, in force long before the tests begin.
 pub(crate) fn plan(plan: CarePlan) -> Vec<RuleVersion> {
-    default_rules(plan)
-        .into_iter()
-        .map(|(rule, spec)| version(rule.as_str(), 1, hour(-1000), spec))
-        .collect()
+    default_rules(plan).into_iter().map(|(rule, spec)| version(rule.as_str(), 1, hour(-1000), spec)).collect()
 }
 
 #[derive(Debug, Clone, Default)]
@@ -97,11 +79,7 @@ impl Patient {
     }
 
     pub(crate) fn with(rules: Vec<RuleVersion>) -> Self {
-        Self {
-            rules,
-            watched_since: hour(0),
-            ..Self::default()
-        }
+        Self { rules, watched_since: hour(0), ..Self::default() }
     }
 
     pub(crate) fn judge_from(&self, from: Timestamp, as_of: Timestamp) -> Judgement {
@@ -136,11 +114,8 @@ pub(crate) fn write(alerts: &mut Vec<AlertOnRecord>, changes: &[vigie_vitals::Al
         next += 1;
         AlertId(Uuid::from_u128(next))
     });
-    let mut open: Vec<&RuleId> = alerts
-        .iter()
-        .filter(|a| a.state != AlertState::Resolved)
-        .map(|a| &a.rule)
-        .collect();
+    let mut open: Vec<&RuleId> =
+        alerts.iter().filter(|a| a.state != AlertState::Resolved).map(|a| &a.rule).collect();
     let count = open.len();
     open.sort();
     open.dedup();

@@ -16,10 +16,7 @@ fn every_shipped_rule_is_acceptable_and_survives_json() {
         let rules = default_rules(plan);
         let ids: BTreeSet<_> = rules.iter().map(|(id, _)| id).collect();
         assert_eq!(ids.len(), rules.len(), "{plan}");
-        assert!(
-            rules.iter().any(|(_, spec)| matches!(spec, RuleSpec::Silence(_))),
-            "{plan}"
-        );
+        assert!(rules.iter().any(|(_, spec)| matches!(spec, RuleSpec::Silence(_))), "{plan}");
         for (id, spec) in &rules {
             assert_eq!(spec.validate(), Ok(()), "{id}");
             let json = serde_json::to_string(spec).unwrap();
@@ -43,9 +40,7 @@ fn check_limit(change: impl FnOnce(&mut vigie_vitals::LimitRule), expected: Rule
         CarePlan::Diabetes,
         "glucose_low",
         |spec| {
-            let RuleSpec::Limit(limit) = spec else {
-                panic!("{spec:?}")
-            };
+            let RuleSpec::Limit(limit) = spec else { panic!("{spec:?}") };
             change(limit);
         },
         expected,
@@ -74,10 +69,7 @@ fn a_limit_must_judge_every_unit_and_go_from_mild_to_severe() {
 
 #[test]
 fn a_slipped_decimal_point_is_refused() {
-    for (unit, mistyped) in [
-        (Unit::GramPerLitre, dec!(7.0)),
-        (Unit::MillimolePerLitre, dec!(39)),
-    ] {
+    for (unit, mistyped) in [(Unit::GramPerLitre, dec!(7.0)), (Unit::MillimolePerLitre, dec!(39))] {
         check_limit(
             |rule| {
                 rule.levels.truncate(1);
@@ -93,9 +85,7 @@ fn thresholds_changes_windows_and_periods_are_more_than_nothing() {
     for wrong in [dec!(0), dec!(-70)] {
         check_limit(
             |rule| {
-                rule.levels[0]
-                    .threshold
-                    .insert(Unit::MilligramPerDecilitre, wrong);
+                rule.levels[0].threshold.insert(Unit::MilligramPerDecilitre, wrong);
             },
             RuleError::NotPositive("a threshold"),
         );
@@ -105,19 +95,14 @@ fn thresholds_changes_windows_and_periods_are_more_than_nothing() {
             CarePlan::HeartFailure,
             "weight_gain",
             |spec| {
-                let RuleSpec::Change(rule) = spec else {
-                    panic!("{spec:?}")
-                };
+                let RuleSpec::Change(rule) = spec else { panic!("{spec:?}") };
                 edit(rule);
             },
             expected,
         );
     };
     change(|rule| rule.steps.clear(), RuleError::Empty);
-    change(
-        |rule| rule.steps[0].window_hours = 0,
-        RuleError::NotPositive("the window"),
-    );
+    change(|rule| rule.steps[0].window_hours = 0, RuleError::NotPositive("the window"));
     change(
         |rule| {
             rule.steps[0].delta.insert(Unit::Kilogram, Decimal::ZERO);
@@ -140,9 +125,7 @@ fn thresholds_changes_windows_and_periods_are_more_than_nothing() {
         CarePlan::HeartFailure,
         "weight_silence",
         |spec| {
-            let RuleSpec::Silence(rule) = spec else {
-                panic!("{spec:?}")
-            };
+            let RuleSpec::Silence(rule) = spec else { panic!("{spec:?}") };
             rule.every_hours = 0;
         },
         RuleError::NotPositive("the period"),

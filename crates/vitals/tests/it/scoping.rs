@@ -7,12 +7,7 @@ use vigie_vitals::{AlertOnRecord, Condition, Reading, RuleVersion, reconcile, sc
 use crate::patient::{Patient, default_rule, glucose, hour, plan, version, weight, write};
 
 fn rule(id: &str) -> Vec<RuleVersion> {
-    vec![version(
-        id,
-        1,
-        hour(-1000),
-        default_rule(CarePlan::HeartFailure, id),
-    )]
+    vec![version(id, 1, hour(-1000), default_rule(CarePlan::HeartFailure, id))]
 }
 
 /// Readings come in one by one, in the order given.
@@ -21,14 +16,8 @@ fn arrive(rules: &[RuleVersion], readings: &[Reading]) -> Vec<AlertOnRecord> {
     for (count, new) in (1..).zip(readings) {
         let now = hour(5000 + count as i64);
         let wanted = scope(new.measured_at, rules, &alerts);
-        let stored = readings
-            .iter()
-            .take(count)
-            .filter(|r| r.measured_at >= wanted.readings_from);
-        let patient = Patient {
-            readings: stored.cloned().collect(),
-            ..Patient::with(rules.to_vec())
-        };
+        let stored = readings.iter().take(count).filter(|r| r.measured_at >= wanted.readings_from);
+        let patient = Patient { readings: stored.cloned().collect(), ..Patient::with(rules.to_vec()) };
         let changes = reconcile(&patient.judge_from(wanted.from, now), &alerts, wanted.from, now);
         write(&mut alerts, &changes);
     }
@@ -45,20 +34,14 @@ fn a_limit_needs_nothing_but_the_new_reading() {
 fn a_change_needs_its_window_and_a_jump_the_week_around() {
     let mut rules = plan(CarePlan::HeartFailure);
     let wanted = scope(hour(1000), &rules, &[]);
-    assert_eq!(
-        (wanted.from, wanted.readings_from),
-        (hour(1000 - 168), hour(1000 - 168 - 192 - 168))
-    );
+    assert_eq!((wanted.from, wanted.readings_from), (hour(1000 - 168), hour(1000 - 168 - 192 - 168)));
     for rule in &mut rules {
         if let vigie_vitals::RuleSpec::Change(change) = &mut rule.spec {
             change.implausible_jump.clear();
         }
     }
     let wanted = scope(hour(1000), &rules, &[]);
-    assert_eq!(
-        (wanted.from, wanted.readings_from),
-        (hour(1000), hour(1000 - 192))
-    );
+    assert_eq!((wanted.from, wanted.readings_from), (hour(1000), hour(1000 - 192)));
 }
 
 #[test]
@@ -113,24 +96,12 @@ fn a_new_rule_is_looked_at_from_when_it_is_valid() {
     let rules = plan(CarePlan::Diabetes);
     let patient = Patient {
         readings: vec![glucose(1, "0.50", hour(-2)), glucose(2, "0.50", hour(3))],
-        ..Patient::with(
-            rules
-                .iter()
-                .cloned()
-                .map(|r| RuleVersion {
-                    valid_from: hour(0),
-                    ..r
-                })
-                .collect(),
-        )
+        ..Patient::with(rules.iter().cloned().map(|r| RuleVersion { valid_from: hour(0), ..r }).collect())
     };
     let wanted = scope(hour(0), &patient.rules, &alerts);
     let now = hour(4);
     let changes = reconcile(&patient.judge_from(wanted.from, now), &alerts, wanted.from, now);
     write(&mut alerts, &changes);
     assert_eq!(alerts.len(), 1);
-    assert_eq!(
-        alerts[0].happened_at(),
-        Some(hour(0) + SignedDuration::from_hours(3))
-    );
+    assert_eq!(alerts[0].happened_at(), Some(hour(0) + SignedDuration::from_hours(3)));
 }

@@ -13,12 +13,7 @@ fn patient() -> Patient {
 }
 
 fn pause(from: i64, until: i64) -> Pause {
-    Pause {
-        from: hour(from),
-        until: hour(until),
-        reason: "hospital".to_owned(),
-        recorded_at: hour(from),
-    }
+    Pause { from: hour(from), until: hour(until), reason: "hospital".to_owned(), recorded_at: hour(from) }
 }
 
 /// What stands at an hour: when the silence became one, and when time alone changes something next.
@@ -26,17 +21,9 @@ fn pause(from: i64, until: i64) -> Pause {
 fn check(patient: &Patient, at: i64, silent_since: Option<i64>, next: Option<i64>) {
     let judgement = patient.judge(hour(at));
     let due: Vec<Timestamp> = judgement.silences.iter().map(|s| s.due_at).collect();
-    assert_eq!(
-        due,
-        silent_since.map(hour).into_iter().collect::<Vec<_>>(),
-        "silent at {at}"
-    );
+    assert_eq!(due, silent_since.map(hour).into_iter().collect::<Vec<_>>(), "silent at {at}");
     assert_eq!(judgement.next_due, next.map(hour), "next due at {at}");
-    assert_eq!(
-        judgement.heard.len(),
-        usize::from(silent_since.is_none()),
-        "heard at {at}"
-    );
+    assert_eq!(judgement.heard.len(), usize::from(silent_since.is_none()), "heard at {at}");
 }
 
 #[test]
@@ -45,10 +32,7 @@ fn a_patient_who_never_measured_is_silent_from_the_start_of_watching() {
     check(&patient(), 35, None, Some(36));
     check(&patient(), 36, Some(36), None);
     check(&patient(), 500, Some(36), None);
-    let late_rule = Patient {
-        watched_since: hour(-200),
-        ..patient()
-    };
+    let late_rule = Patient { watched_since: hour(-200), ..patient() };
     check(&late_rule, -65, None, Some(-64));
     check(&late_rule, -64, Some(-64), None);
 }
@@ -84,10 +68,7 @@ fn a_finding_names_the_last_reading_and_the_hours_allowed() {
     let silences = patient.judge(hour(50)).silences;
     let silence = &silences[0];
     assert_eq!((silence.since, silence.due_at), (hour(6), hour(42)));
-    assert_eq!(
-        (silence.every_hours, silence.grace_hours, silence.rule_version),
-        (24, 12, 1)
-    );
+    assert_eq!((silence.every_hours, silence.grace_hours, silence.rule_version), (24, 12, 1));
     assert_eq!(silence.vital, Vital::Weight);
 }
 
@@ -117,15 +98,9 @@ fn pauses_may_touch_and_overlap() {
 #[test]
 fn a_pause_to_come_puts_off_only_what_falls_into_it() {
     let mut patient = patient();
-    patient.pauses = vec![Pause {
-        recorded_at: hour(0),
-        ..pause(30, 100)
-    }];
+    patient.pauses = vec![Pause { recorded_at: hour(0), ..pause(30, 100) }];
     check(&patient, 5, None, Some(136));
-    patient.pauses = vec![Pause {
-        recorded_at: hour(0),
-        ..pause(37, 100)
-    }];
+    patient.pauses = vec![Pause { recorded_at: hour(0), ..pause(37, 100) }];
     check(&patient, 5, None, Some(36));
     check(&patient, 36, Some(36), Some(37));
     check(&patient, 37, None, Some(136));
@@ -134,10 +109,7 @@ fn a_pause_to_come_puts_off_only_what_falls_into_it() {
 #[test]
 fn a_pause_counts_from_when_it_was_recorded() {
     let mut patient = patient();
-    patient.pauses = vec![Pause {
-        recorded_at: hour(50),
-        ..pause(10, 60)
-    }];
+    patient.pauses = vec![Pause { recorded_at: hour(50), ..pause(10, 60) }];
     check(&patient, 49, Some(36), None);
     check(&patient, 50, None, Some(96));
 }
@@ -145,13 +117,7 @@ fn a_pause_counts_from_when_it_was_recorded() {
 #[test]
 fn a_pause_that_ends_before_it_begins_is_none() {
     let mut patient = patient();
-    patient.pauses = vec![
-        pause(10, 10),
-        Pause {
-            until: hour(5),
-            ..pause(20, 20)
-        },
-    ];
+    patient.pauses = vec![pause(10, 10), Pause { until: hour(5), ..pause(20, 20) }];
     check(&patient, 36, Some(36), None);
 }
 
@@ -164,10 +130,8 @@ fn the_version_in_force_now_sets_the_schedule() {
             grace_hours: 0,
         })
     };
-    let patient = Patient::with(vec![
-        version("s", 1, hour(0), spec(24)),
-        version("s", 2, hour(30), spec(72)),
-    ]);
+    let patient =
+        Patient::with(vec![version("s", 1, hour(0), spec(24)), version("s", 2, hour(30), spec(72))]);
     check(&patient, 23, None, Some(24));
     check(&patient, 29, Some(24), None);
     check(&patient, 30, None, Some(72));

@@ -51,47 +51,25 @@ fn value() -> impl Strategy<Value = Value> {
         1 => Just(Some(Comparator::Below)),
         1 => Just(Some(Comparator::Above)),
     ];
-    (prop::option::weighted(0.9, decimal()), comparator, unit()).prop_map(|(number, comparator, unit)| {
-        Value {
-            number,
-            comparator,
-            unit,
-        }
-    })
+    (prop::option::weighted(0.9, decimal()), comparator, unit())
+        .prop_map(|(number, comparator, unit)| Value { number, comparator, unit })
 }
 
 fn reading() -> impl Strategy<Value = Reading> {
-    (
-        0_i64..30,
-        vital(),
-        value(),
-        instant(),
-        instant(),
-        prop::bool::weighted(0.9),
+    (0_i64..30, vital(), value(), instant(), instant(), prop::bool::weighted(0.9)).prop_map(
+        |(sequence, vital, value, measured_at, received_at, of_a_person)| Reading {
+            key: ReadingKey { device: "d".into(), epoch: 1, sequence },
+            vital,
+            value,
+            measured_at,
+            received_at,
+            of_a_person,
+        },
     )
-        .prop_map(
-            |(sequence, vital, value, measured_at, received_at, of_a_person)| Reading {
-                key: ReadingKey {
-                    device: "d".into(),
-                    epoch: 1,
-                    sequence,
-                },
-                vital,
-                value,
-                measured_at,
-                received_at,
-                of_a_person,
-            },
-        )
 }
 
 fn priority() -> impl Strategy<Value = Priority> {
-    prop::sample::select(vec![
-        Priority::Technical,
-        Priority::Low,
-        Priority::Medium,
-        Priority::High,
-    ])
+    prop::sample::select(vec![Priority::Technical, Priority::Low, Priority::Medium, Priority::High])
 }
 
 fn table() -> impl Strategy<Value = UnitTable> {
@@ -116,34 +94,21 @@ fn spec() -> impl Strategy<Value = RuleSpec> {
     let side = prop::sample::select(vec![Side::Low, Side::High]);
     let direction = prop::sample::select(vec![Direction::Gain, Direction::Loss]);
     prop_oneof![
-        (
-            vital(),
-            side,
-            prop::collection::vec(level, 0..4),
-            prop::option::of(priority())
-        )
-            .prop_map(|(vital, side, levels, beyond_range)| RuleSpec::Limit(LimitRule {
+        (vital(), side, prop::collection::vec(level, 0..4), prop::option::of(priority())).prop_map(
+            |(vital, side, levels, beyond_range)| RuleSpec::Limit(LimitRule {
                 vital,
                 side,
                 levels,
                 beyond_range
-            })),
+            })
+        ),
         (vital(), direction, prop::collection::vec(step, 0..4), table()).prop_map(
             |(vital, direction, steps, implausible_jump)| {
-                RuleSpec::Change(ChangeRule {
-                    vital,
-                    direction,
-                    steps,
-                    implausible_jump,
-                })
+                RuleSpec::Change(ChangeRule { vital, direction, steps, implausible_jump })
             }
         ),
         (vital(), hours(), hours()).prop_map(|(vital, every_hours, grace_hours)| RuleSpec::Silence(
-            SilenceRule {
-                vital,
-                every_hours,
-                grace_hours
-            }
+            SilenceRule { vital, every_hours, grace_hours }
         )),
     ]
 }

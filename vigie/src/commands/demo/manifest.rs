@@ -71,7 +71,8 @@ impl Manifest {
     /// Writes the file, whole or not at all, mode 0600.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let next = path.with_extension("json.next");
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
         file.sync_all()?;
         std::fs::rename(&next, path).with_context(|| format!("writing {}", path.display()))
@@ -81,7 +82,8 @@ impl Manifest {
     pub(crate) fn sim_patients(&self) -> Result<Vec<SimPatient>> {
         let mut patients = Vec::with_capacity(self.patients.len());
         for (index, patient) in self.patients.iter().enumerate() {
-            let profile: Profile = patient.profile.parse().map_err(|_| anyhow!("profile {}", patient.profile))?;
+            let profile: Profile =
+                patient.profile.parse().map_err(|_| anyhow!("profile {}", patient.profile))?;
             let mut devices = Vec::new();
             for device in &patient.devices {
                 devices.push(SimDevice {

@@ -65,7 +65,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Result<()> {
-    vigie_store::create_database(&cluster.url("postgres"), DATABASE).await.context("creating the database")?;
+    vigie_store::create_database(&cluster.url("postgres"), DATABASE)
+        .await
+        .context("creating the database")?;
     let url = cluster.url(DATABASE);
     vigie_store::migrate(&url).await.context("migrating")?;
     let manifest_path = arguments.data_dir.join("demo.json");

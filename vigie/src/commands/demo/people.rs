@@ -31,15 +31,58 @@ const STAFF: [(&str, &str, &str, &str, &[usize]); 7] = [
 ];
 
 const FAMILY_NAMES: [&str; 24] = [
-    "Schmitt", "Meyer", "Klein", "Fischer", "Lambert", "Roussel", "Kieffer", "Hoffmann", "Perrin", "Marchal", "Colin",
-    "Gérard", "Antoine", "Wagner", "Thiébaut", "Didier", "Zimmermann", "Adam", "Henry", "Vautrin", "Bauer", "Claudel",
-    "Simon", "Weiss",
+    "Schmitt",
+    "Meyer",
+    "Klein",
+    "Fischer",
+    "Lambert",
+    "Roussel",
+    "Kieffer",
+    "Hoffmann",
+    "Perrin",
+    "Marchal",
+    "Colin",
+    "Gérard",
+    "Antoine",
+    "Wagner",
+    "Thiébaut",
+    "Didier",
+    "Zimmermann",
+    "Adam",
+    "Henry",
+    "Vautrin",
+    "Bauer",
+    "Claudel",
+    "Simon",
+    "Weiss",
 ];
 const WOMEN: [&str; 12] = [
-    "Madeleine", "Yvonne", "Suzanne", "Monique", "Lucienne", "Denise", "Françoise", "Colette", "Nadia", "Odile", "Aïcha", "Jeanne",
+    "Madeleine",
+    "Yvonne",
+    "Suzanne",
+    "Monique",
+    "Lucienne",
+    "Denise",
+    "Françoise",
+    "Colette",
+    "Nadia",
+    "Odile",
+    "Aïcha",
+    "Jeanne",
 ];
 const MEN: [&str; 12] = [
-    "Marcel", "André", "Roger", "Jean-Pierre", "Gilbert", "Bernard", "Lucien", "Karim", "Étienne", "Raymond", "Hervé", "Michel",
+    "Marcel",
+    "André",
+    "Roger",
+    "Jean-Pierre",
+    "Gilbert",
+    "Bernard",
+    "Lucien",
+    "Karim",
+    "Étienne",
+    "Raymond",
+    "Hervé",
+    "Michel",
 ];
 
 /// How long before now devices are held and rules are valid, so that the simulated history belongs to
@@ -82,7 +125,8 @@ async fn create_staff(
             login: login.into(),
             display_name: display_name.into(),
             role: role.into(),
-            password_hash: vigie_dashboard_api::hash_password(&password).map_err(|error| anyhow!("{error}"))?,
+            password_hash: vigie_dashboard_api::hash_password(&password)
+                .map_err(|error| anyhow!("{error}"))?,
             locale: locale.into(),
         };
         let own: Vec<CareTeamId> = members.iter().filter_map(|place| teams.get(*place)).copied().collect();
@@ -93,7 +137,11 @@ async fn create_staff(
             login: login.into(),
             password,
             token: String::new(),
-            care_teams: members.iter().filter_map(|place| TEAMS.get(*place)).map(|t| (*t).to_owned()).collect(),
+            care_teams: members
+                .iter()
+                .filter_map(|place| TEAMS.get(*place))
+                .map(|t| (*t).to_owned())
+                .collect(),
         });
     }
     Ok(users)

@@ -1,0 +1,14 @@
+//! The JSON API under `/api/v1`.
+
+pub(crate) mod alerts;
+pub(crate) mod audit;
+mod cursor;
+pub(crate) mod events;
+pub(crate) mod extract;
+pub(crate) mod health;
+pub(crate) mod openapi;
+pub(crate) mod patients;
+pub(crate) mod rules;
+pub(crate) mod session;
+mod shapes;
+pub(crate) mod worklist;

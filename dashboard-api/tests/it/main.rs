@@ -1,0 +1,18 @@
+//! The dashboard on a real database, through its router and through a real socket.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "test code fails by panicking"
+)]
+
+mod access;
+mod alerts;
+mod events;
+mod login;
+mod pages;
+mod patients;
+mod problems;
+mod rules;
+mod world;
