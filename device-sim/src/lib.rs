@@ -2,7 +2,7 @@
 //!
 //! - [`run`] lives through a simulation against a real server: history as backlog, a fast replay, then the present.
 //! - [`generate`] is the physiology behind it, pure: the same seed gives the same bytes.
-//! - [`load`] publishes as fast as the server acknowledges and measures how long that takes.
+//! - [`load()`] publishes as fast as the server acknowledges and measures how long that takes.
 //!
 //! The crate knows the wire and nothing else of the server: sharing its code would mean sharing its mistakes.
 

@@ -62,7 +62,7 @@ pub(crate) enum Beyond {
 }
 
 /// Glucose as a glucometer of this person shows it. Even people have a g/L meter (0.01), odd ones mg/dL (1): both are
-/// in use in France (DOMAIN 1.1). Outside 10 to 600 mg/dL [DARIO] every second meter shows `HI`/`LO`, the others
+/// in use in France (DOMAIN 1.1). Outside 10 to 600 mg/dL \[DARIO\] every second meter shows `HI`/`LO`, the others
 /// a comparator with the limit.
 pub(crate) fn glucose(index: u32, milligrams: i64) -> v1::Value {
     if milligrams < GLUCOMETER_LOW {
@@ -83,9 +83,9 @@ pub(crate) fn shows_grams(index: u32) -> bool {
     index.is_multiple_of(2)
 }
 
-/// Lowest glucose that a glucometer shows as a number, mg/dL [DARIO].
+/// Lowest glucose that a glucometer shows as a number, mg/dL \[DARIO\].
 pub(crate) const GLUCOMETER_LOW: i64 = 10;
-/// Highest glucose that a glucometer shows as a number, mg/dL [DARIO] [SEJOY].
+/// Highest glucose that a glucometer shows as a number, mg/dL \[DARIO\] \[SEJOY\].
 pub(crate) const GLUCOMETER_HIGH: i64 = 600;
 
 pub(crate) fn glucose_beyond(index: u32, beyond: Beyond) -> v1::Value {

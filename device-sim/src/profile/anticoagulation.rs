@@ -1,5 +1,5 @@
 //! INR under a vitamin K antagonist: once a week, wandering about 2.5, the middle of the usual target 2 to 3
-//! [HAS-AVK], with excursions above 4 and below 2.
+//! \[HAS-AVK\], with excursions above 4 and below 2.
 
 use jiff::civil::Date;
 use vigie_wire::v1;
@@ -10,7 +10,7 @@ use crate::measurement::{Measurement, digits, value};
 use crate::person::{DeviceKind, Person, day_number};
 use crate::random::{Purpose, Stream};
 
-/// Range of a point-of-care meter in tenths: 0.8 to 8.0 [CUX] [MICROINR].
+/// Range of a point-of-care meter in tenths: 0.8 to 8.0 \[CUX\] \[MICROINR\].
 pub(super) const LOW: i64 = 8;
 pub(super) const HIGH: i64 = 80;
 
@@ -58,7 +58,7 @@ fn week_stream(person: &Person, week: i64) -> Stream {
     person.stream(Purpose::InrExcursion, week * 2)
 }
 
-/// About one week in twelve is far too high (4.2 to 6.8: skip a dose [HAS-AVK]), one in twelve too low.
+/// About one week in twelve is far too high (4.2 to 6.8: skip a dose \[HAS-AVK\]), one in twelve too low.
 fn excursion(person: &Person, week: i64) -> Option<i64> {
     let mut stream = person.stream(Purpose::InrExcursion, week * 2 + 1);
     let (high, low) = (stream.chance(0.08), stream.chance(0.08));

@@ -9,12 +9,12 @@ use crate::measurement::{Measurement, digits, value};
 use crate::person::{DeviceKind, Person, day_number};
 use crate::random::Purpose;
 
-/// Outside this range the sensor says only that it is outside, mg/dL [CGMR].
+/// Outside this range the sensor says only that it is outside, mg/dL \[CGMR\].
 pub(super) const LOW: i64 = 40;
 pub(super) const HIGH: i64 = 400;
 
 /// Seconds between two values: 5 minutes (Dexcom, Medtronic) for even people, 15 (Libre's memory) for odd ones
-/// [CGMR].
+/// \[CGMR\].
 pub(crate) fn interval(person: &Person) -> i64 {
     if person.index.is_multiple_of(2) { 300 } else { 900 }
 }

@@ -1,4 +1,4 @@
-//! Fingerstick glucose: four a day, as for more than one injection a day [A-DIAB], around meals.
+//! Fingerstick glucose: four a day, as for more than one injection a day \[A-DIAB\], around meals.
 
 use jiff::civil::Date;
 use vigie_wire::v1;

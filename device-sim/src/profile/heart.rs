@@ -1,4 +1,4 @@
-//! Heart failure: weight each morning [A-IC], blood pressure with pulse morning and evening, oximetry.
+//! Heart failure: weight each morning \[A-IC\], blood pressure with pulse morning and evening, oximetry.
 
 use jiff::civil::Date;
 use vigie_wire::v1;
@@ -16,7 +16,7 @@ pub(super) fn dry_weight(person: &Person) -> f64 {
 /// How many tenths of a kilogram of water a person carries on a day.
 ///
 /// Time is cut into blocks of four weeks; most hold one decompensation: about +2.5 kg over four days (which the rules
-/// of the domain reference, 2.4, should see: +2 kg in 3 days [HFM]), two days until it is recognised, then four days
+/// of the domain reference, 2.4, should see: +2 kg in 3 days \[HFM\]), two days until it is recognised, then four days
 /// of diuretics back to a little under the dry weight.
 pub(super) fn water(person: &Person, day: i64) -> f64 {
     const BLOCK: i64 = 28;
