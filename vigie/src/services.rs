@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
@@ -49,7 +50,12 @@ pub(crate) struct Services {
     pub(crate) broken: CancellationToken,
     /// Devices first, then ingest (which still has to store what they sent), then judging and pages.
     stages: Vec<Stage>,
+    /// Their pools, closed last.
+    databases: Vec<Database>,
 }
+
+/// A connection still in use after this long is left to the database's own end.
+const CLOSE: Duration = Duration::from_secs(5);
 
 struct Stage {
     stop: CancellationToken,
@@ -78,6 +84,7 @@ impl Services {
             http: http.as_ref().map(TcpListener::local_addr).transpose()?,
             broken: CancellationToken::new(),
             stages: Vec::new(),
+            databases: Vec::new(),
         };
         let committed = Arc::new(Notify::new());
         if let Some(listener) = mqtt {
@@ -100,8 +107,8 @@ impl Services {
         committed: &Arc<Notify>,
     ) -> Result<()> {
         // Separate pools: a storm of log-ins must not keep readings from being stored.
-        let writing = connect(&settings.database_url, Role::Gateway, 4).await?;
-        let asking = connect(&settings.database_url, Role::Gateway, 6).await?;
+        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        let asking = self.connect(&settings.database_url, Role::Gateway, 6).await?;
         let (devices, storing) = (Stage::new(), Stage::new());
         let ingest = Ingest::start(
             writing,
@@ -133,7 +140,7 @@ impl Services {
     ) -> Result<()> {
         let workers = settings.workers;
         let connections = u32::try_from(workers * 2).unwrap_or(8);
-        let database = connect(&settings.database_url, Role::Alerts, connections).await?;
+        let database = self.connect(&settings.database_url, Role::Alerts, connections).await?;
         let judging = Stage::new();
         for n in 1..=workers {
             let settings = vigie_alerts::Settings {
@@ -162,7 +169,7 @@ impl Services {
         settings: &Settings,
         clock: &Clock,
     ) -> Result<()> {
-        let database = connect(&settings.database_url, Role::Dashboard, 12).await?;
+        let database = self.connect(&settings.database_url, Role::Dashboard, 12).await?;
         let app = App::new(
             database,
             clock.clone(),
@@ -183,10 +190,24 @@ impl Services {
         Ok(())
     }
 
-    /// Stops everything in order; what devices sent is stored and acknowledged first.
+    async fn connect(&mut self, url: &str, role: Role, connections: u32) -> Result<Database> {
+        let database = Database::connect(url, role, connections)
+            .await
+            .with_context(|| format!("connecting as {}", role.as_str()))?;
+        self.databases.push(database.clone());
+        Ok(database)
+    }
+
+    /// Stops everything in order; what devices sent is stored and acknowledged first. Afterwards no connection is
+    /// in use any more, so that a PostgreSQL of our own can be stopped without breaking one.
     pub(crate) async fn stop(self) {
         for stage in self.stages {
             stage.end().await;
+        }
+        for database in self.databases {
+            if tokio::time::timeout(CLOSE, database.close()).await.is_err() {
+                tracing::info!("a connection to the database is still in use; left to end by itself");
+            }
         }
     }
 }
@@ -195,12 +216,6 @@ async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .map_err(|error| crate::usage::usage(format!("{what} cannot listen on {address}: {error}")))
-}
-
-async fn connect(url: &str, role: Role, connections: u32) -> Result<Database> {
-    Database::connect(url, role, connections)
-        .await
-        .with_context(|| format!("connecting as {}", role.as_str()))
 }
 
 /// Ctrl-C, SIGTERM or SIGHUP.

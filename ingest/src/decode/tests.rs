@@ -1,3 +1,5 @@
+//! What becomes of each kind of payload, without a database.
+
 use proptest::prelude::*;
 use serde_json::json;
 
