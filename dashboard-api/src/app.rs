@@ -105,6 +105,11 @@ impl App {
         Ok(self.0.database.begin_as(staff).await?)
     }
 
+    /// The same for reading, as of one moment.
+    pub(crate) async fn begin_reading_as(&self, staff: UserId) -> Result<Tx, Problem> {
+        Ok(self.0.database.begin_reading_as(staff).await?)
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.0.database
     }

@@ -106,6 +106,17 @@ impl Database {
         Ok(tx)
     }
 
+    /// The same for answers made of several statements: all of them see the record of one moment, so that an
+    /// alert never stands beside breaches that came after it was read.
+    pub async fn begin_reading_as(&self, staff: UserId) -> Result<Tx> {
+        let mut tx = self.begin().await?;
+        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *tx).await?;
+        sqlx::query!("SELECT set_config('vigie.staff_id', $1, true)", staff.0.to_string())
+            .fetch_one(&mut *tx)
+            .await?;
+        Ok(tx)
+    }
+
     /// The role of this pool.
     pub fn role(&self) -> Role {
         self.role

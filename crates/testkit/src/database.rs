@@ -15,6 +15,7 @@ struct Shared {
     _directory: tempfile::TempDir,
 }
 
+const FOLDER: &str = "vigie-test-pg-";
 const TEMPLATE: &str = "vigie_template";
 
 /// A migrated database of its own, on a real PostgreSQL. Dropped with the cluster when the tests end.
@@ -81,8 +82,24 @@ impl TestDatabase {
     }
 }
 
+/// Statics are never dropped, so a test process leaves its folder behind; the next one clears away those of
+/// processes that are gone.
+fn sweep() {
+    let Ok(entries) = std::fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(owner) = name.strip_prefix(FOLDER).and_then(|rest| rest.split('-').next()) else { continue };
+        if !std::path::Path::new("/proc").join(owner).exists() {
+            // Another test process may be doing the same at this moment.
+            drop(std::fs::remove_dir_all(entry.path()));
+        }
+    }
+}
+
 async fn start(extensions: bool) -> Shared {
-    let directory = tempfile::Builder::new().prefix("vigie-test-pg-").tempdir().unwrap();
+    sweep();
+    let prefix = format!("{FOLDER}{}-", std::process::id());
+    let directory = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
     let mut config = ClusterConfig::for_tests(directory.path());
     if !extensions {
         config = config.with("shared_preload_libraries", "");

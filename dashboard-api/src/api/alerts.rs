@@ -46,7 +46,7 @@ pub(crate) async fn list(
         None => None,
     };
     let filter = Filter { state, patient: which.patient, before, ..Filter::default() };
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let alerts = alert_work::list(&mut tx, filter, PAGE).await?;
     let ids: Vec<AlertId> = alerts.iter().map(|alert| alert.id).collect();
     let breaches = alert_work::breaches(&mut tx, &ids, BREACHES_IN_LIST).await?;
@@ -81,7 +81,7 @@ pub(crate) async fn show(
     headers: HeaderMap,
     Id(id): Id<AlertId>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let alert = alert_work::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let breaches = alert_work::breaches(&mut tx, &[id], BREACHES).await?.remove(&id).unwrap_or_default();
     let history = alert_work::history(&mut tx, id, HISTORY).await?;

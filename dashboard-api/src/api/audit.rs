@@ -34,7 +34,7 @@ pub(crate) async fn list(
         }
         None => None,
     };
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let entries = audit::list(&mut tx, which.patient, before, PAGE).await?;
     caller.audit(&mut tx, &app, "audit.read", which.patient, "").await?;
     commit(tx).await?;

@@ -41,7 +41,7 @@ pub(crate) async fn list(
         None => None,
     };
     let after = after.as_ref().map(|(family, given, id)| (family.as_str(), given.as_str(), *id));
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let found = patients::list(&mut tx, which.search.as_deref(), after, None, PAGE).await?;
     let ids: Vec<PatientId> = found.iter().map(|patient| patient.id).collect();
     caller.audit_each(&mut tx, &app, "patients.read", &ids).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn show(
     Id(id): Id<PatientId>,
 ) -> Result<Response, Problem> {
     let now = app.clock().now();
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let patient = patients::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let devices = patients::devices(&mut tx, id, now).await?;
     let flow = flows(&mut tx, &[id], now).await?.remove(&id).unwrap_or_default();
@@ -118,7 +118,7 @@ pub(crate) async fn readings(
         after: period.cursor.as_deref().map(open).transpose()?,
         most: READINGS,
     };
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     patients::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let found = patients::readings(&mut tx, &query).await?;
     caller.audit(&mut tx, &app, "readings.read", Some(id), period.vital.map_or("all", Vital::code)).await?;

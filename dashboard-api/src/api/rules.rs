@@ -24,7 +24,7 @@ pub(crate) async fn list(
     Id(id): Id<PatientId>,
 ) -> Result<Response, Problem> {
     let now = app.clock().now();
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     patients::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let versions = rules::of_patient(&mut tx, id).await?;
     caller.audit(&mut tx, &app, "rules.read", Some(id), "").await?;

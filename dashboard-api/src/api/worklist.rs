@@ -20,7 +20,7 @@ pub(crate) async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (now, texts) = (app.clock().now(), Texts::of_programs(&headers));
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let rows = load(&mut tx, None, now).await?;
     let patients: Vec<_> = rows.iter().map(|row| row.patient.id).collect();
     caller.audit_each(&mut tx, &app, "worklist.read", &patients).await?;

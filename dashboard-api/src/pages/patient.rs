@@ -195,7 +195,7 @@ pub(crate) async fn show(
     let mut shell =
         Shell::of(&app, &caller, &headers, "patient.title", &format!("/patients/{id}?days={days}"));
     let (now, t) = (shell.now, shell.t);
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let record = load(&mut tx, id, days, now).await?;
     caller.audit(&mut tx, &app, "patient.read", Some(id), "").await?;
     commit(tx).await?;

@@ -54,7 +54,7 @@ pub(crate) async fn home(
         return html(&NoPatientsPage { shell });
     }
     let now = shell.now;
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     // The position first: what happens while the list is read is told again, never missed.
     shell.position = Some(stream::position(&mut tx).await?);
     let rows = load(&mut tx, None, now).await?;
@@ -96,7 +96,7 @@ pub(crate) async fn row(
 ) -> Result<Response, Problem> {
     let shell = Shell::of(&app, &caller, &headers, "worklist.title", "/");
     let now = shell.now;
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     patients::get(&mut tx, id).await?.ok_or_else(Problem::not_found)?;
     let rows = load(&mut tx, Some(id), now).await?;
     caller.audit(&mut tx, &app, "worklist.read", Some(id), "live").await?;
@@ -142,7 +142,7 @@ pub(crate) async fn all_patients(
     let shell = Shell::of(&app, &caller, &headers, "patients.title", "/patients");
     let (now, t) = (shell.now, shell.t);
     let search = query.search.trim().to_owned();
-    let mut tx = app.begin_as(caller.account.id).await?;
+    let mut tx = app.begin_reading_as(caller.account.id).await?;
     let wanted = (!search.is_empty()).then_some(search.as_str());
     let found = patients::list(&mut tx, wanted, None, None, PATIENTS_MAX).await?;
     let ids: Vec<PatientId> = found.iter().map(|patient| patient.id).collect();

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How fast the last six hours are replayed
-    #[arg(long, default_value_t = 60.0)]
+    #[arg(long, default_value_t = 60.0, allow_negative_numbers = true)]
     speed: f64,
     /// Where pages and API are served
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
