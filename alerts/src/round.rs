@@ -45,12 +45,14 @@ pub async fn judge_once(
     if claims.is_empty() {
         return Ok(Round::default());
     }
-    judge_claimed(tx, &claims, clock, now)
+    judge_claimed(tx, &claims, clock)
         .await
         .map_err(|error| Failure { patients: claims.iter().map(|claim| claim.patient).collect(), error })
 }
 
-async fn judge_claimed(mut tx: Tx, claims: &[Claim], clock: &Clock, now: Timestamp) -> Result<Round> {
+async fn judge_claimed(mut tx: Tx, claims: &[Claim], clock: &Clock) -> Result<Round> {
+    // Asked again: what the claim took from the queue was received before now, not before the claim began.
+    let now = clock.now();
     let (records, scopes) = load(&mut tx, claims, now).await?;
     let mut round = Round { patients: claims.len(), changes: 0 };
     let mut next_due = Vec::with_capacity(claims.len());
@@ -59,11 +61,12 @@ async fn judge_claimed(mut tx: Tx, claims: &[Claim], clock: &Clock, now: Timesta
         let (Some(record), Some(scope)) = (records.get(&claim.patient), scopes.get(&claim.patient)) else {
             continue;
         };
-        let judgement = judge(&as_record(claim, record, scope), now);
+        let as_of = known_by(record, now);
+        let judgement = judge(&as_record(claim, record, scope), as_of);
         if claim.since.is_some() {
             told.push(event(claim.patient, "readings", None, json!({}), now));
         }
-        for change in reconcile(&judgement, &record.alerts, scope.from, now) {
+        for change in reconcile(&judgement, &record.alerts, scope.from, as_of) {
             let new_id = AlertId(ids::new_v7(clock));
             let alert = alert_record::write_change(&mut tx, claim.patient, &change, new_id, now).await?;
             told.push(event_of(claim.patient, &change, alert, now));
@@ -122,6 +125,16 @@ async fn load(
     judgement::load_readings(tx, &windows, &mut records).await?;
     judgement::load_latest(tx, &expected, &mut records).await?;
     Ok((records, scopes))
+}
+
+/// What is on record is known, whatever our clock says. A gateway's clock may run ahead of ours, and a reading may have
+/// been received after we asked for the time and committed before we claimed its patient. Its row of the queue goes with
+/// this round, so a judgement that leaves it out would leave it out for ever.
+fn known_by(record: &PatientRecord, now: Timestamp) -> Timestamp {
+    let received = record.readings.iter().map(|reading| reading.received_at).max();
+    let prescribed = record.rules.iter().map(|version| version.recorded_at).max();
+    let paused = record.pauses.iter().map(|pause| pause.recorded_at).max();
+    [received, prescribed, paused].into_iter().flatten().fold(now, Timestamp::max)
 }
 
 fn as_record<'a>(claim: &Claim, record: &'a PatientRecord, scope: &Scope) -> Record<'a> {

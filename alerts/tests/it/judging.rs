@@ -200,3 +200,19 @@ async fn a_late_reference_that_makes_a_known_gain_graver_raises_the_alert() {
     ward.judge().await;
     assert_eq!(ward.alerts("weight_gain"), ["weight_gain|open|active|medium"]);
 }
+
+#[tokio::test]
+async fn a_reading_is_judged_although_the_gateways_clock_runs_ahead_of_ours() {
+    let ward = Ward::new().await;
+    ward.now("2026-11-22T07:00:05Z").await;
+    ward.glucose(1, "0.52", "2026-11-22T07:00:00Z").await;
+    // Another machine, or the same one when the reading was committed between "what time is it" and the claim.
+    ward.now("2026-11-22T07:00:04Z").await;
+    ward.judge().await;
+    assert_eq!(
+        ward.database.value("SELECT count(*) FROM judgement_queue"),
+        "0",
+        "nobody would come back to it"
+    );
+    assert_eq!(ward.alerts("glucose_low"), ["glucose_low|open|active|high"]);
+}
