@@ -9,10 +9,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Starts logging; `VIGIE_LOG` (default `info`) chooses what is logged, `VIGIE_LOG_FORMAT=json` how.
 /// Calling it again has no effect (tests).
 pub fn start_logs(filter: &str, json: bool) {
-    // Notices of PostgreSQL that sqlx passes on: the ROLLBACK that cleans every connection on its way back to
-    // the pool would otherwise say each time that there was nothing to roll back.
-    let filter = EnvFilter::try_new(format!("{filter},sqlx::postgres::notice=error"))
-        .unwrap_or_else(|_| EnvFilter::new("info,sqlx::postgres::notice=error"));
+    // What the driver has to say (notices of PostgreSQL, slow statements, waits for a connection) is for whoever
+    // asks for it, with VIGIE_LOG=info,sqlx=warn. What it means for Vigie, Vigie says itself.
+    let filter = if filter.contains("sqlx") { filter.to_owned() } else { format!("{filter},sqlx=error") };
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info,sqlx=error"));
     let registry = tracing_subscriber::registry().with(filter);
     let started = if json {
         registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).try_init()
