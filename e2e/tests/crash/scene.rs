@@ -22,12 +22,13 @@ use crate::nemesis::until;
 static MACHINE: Mutex<()> = Mutex::const_new(());
 
 /// What may be logged when the database goes away.
-pub(crate) const DATABASE_AWAY: [&str; 4] = [
+pub(crate) const DATABASE_AWAY: [&str; 5] = [
     "not stored, not acknowledged",
     "not judged; trying again",
-    // sqlx's own words: a connection broke while it was lent, a new one was long in coming.
+    // sqlx's own words: a connection broke while it was lent, a new one was long in coming or broke at once.
     "error occurred while testing the connection on-release",
     "time to acquire exceeded slow threshold",
+    "error returned from after_connect",
 ];
 
 /// A kind of traffic.
