@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
-use vigie_service::Clock;
+use vigie_service::{Clock, chain};
 use vigie_store::{Database, devices, events};
 use vigie_vitals::PatientId;
 
@@ -114,12 +114,12 @@ impl Worker {
     fn failed(&mut self, failure: Failure, now: Timestamp) -> Duration {
         if failure.error.is_temporary() {
             if !self.away {
-                tracing::warn!(error = %describe(&failure), "not judged; trying again");
+                tracing::warn!(error = %chain(&failure), "not judged; trying again");
             }
             self.away = true;
             return PAUSE_AFTER_ERROR;
         }
-        tracing::error!(error = %describe(&failure), patients = failure.patients.len(), "judging failed");
+        tracing::error!(error = %chain(&failure), patients = failure.patients.len(), "judging failed");
         match failure.patients.as_slice() {
             [] => return PAUSE_AFTER_ERROR,
             [one] => {
@@ -148,15 +148,4 @@ impl Worker {
         self.next_beat = now.saturating_add(every).ok();
         Ok(())
     }
-}
-
-fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,8 +1,10 @@
 //! What every process of Vigie needs and no patient would notice: the clock, ids, logs. Nothing medical.
 
 mod clock;
+mod errors;
 pub mod ids;
 mod logs;
 
 pub use clock::Clock;
+pub use errors::chain;
 pub use logs::start_logs;
