@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::app::App;
 use crate::pages;
 use crate::problem::Problem;
-use crate::text::Texts;
+use crate::text::{self, Texts};
 
 /// Id of a request: in the answer, in the audit trail and in the log.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) async fn edge(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId(vigie_service::ids::new_v7(app.clock()).to_string());
     let for_programs = is_for_programs(request.uri().path());
-    let texts = Texts::of_request(request.headers(), None);
+    let texts = text::of_request(request.headers(), None);
     let headers = request.headers().clone();
     request.extensions_mut().insert(id.clone());
     // In a task of its own: a browser that goes away must not drop a transaction half way (sqlx 0.9.0), and a

@@ -17,7 +17,6 @@ mod problem;
 mod routes;
 mod sentence;
 mod text;
-mod words;
 mod work;
 mod worklist;
 

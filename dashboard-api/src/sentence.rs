@@ -1,141 +1,20 @@
-//! The reason of an alert in one sentence, made from its worst breach.
+//! The reason of an alert on record in one sentence.
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use rust_decimal::Decimal;
+use jiff::Timestamp;
 use vigie_store::alert_work::Alert;
-use vigie_vitals::{Direction, Evidence, RuleSpec, Unit, Vital, convert};
+use vigie_words::sentences::{self, Reason, Told};
 
 use crate::text::Texts;
-use crate::words;
-
-/// A reason, and whether the server learnt of it late.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reason {
-    /// `Glycémie 0,52 g/L (limite 0,54)`.
-    pub(crate) text: String,
-    /// `survenu le 20/11 à 02:10, connu le 22/11 à 08:05`, when more than an hour lies between.
-    pub(crate) late: Option<String>,
-}
-
-impl Reason {
-    /// Both, as one sentence.
-    pub(crate) fn whole(&self) -> String {
-        match &self.late {
-            Some(late) => format!("{}, {late}", self.text),
-            None => self.text.clone(),
-        }
-    }
-}
-
-/// What arrives later than this is told with both its times.
-const LATE: SignedDuration = SignedDuration::from_hours(1);
-
-pub(crate) fn zone_of(name: &str) -> TimeZone {
-    TimeZone::get(name).unwrap_or(TimeZone::UTC)
-}
 
 pub(crate) fn reason(alert: &Alert, now: Timestamp, texts: Texts) -> Reason {
-    let worst = &alert.worst;
-    if worst.reading.is_none() {
-        return Reason { text: silence(alert, now, texts), late: None };
-    }
-    let late = (worst.known_at.duration_since(worst.happened_at) > LATE).then(|| {
-        let zone = zone_of(&alert.time_zone);
-        let happened = words::moment(worst.happened_at, &zone, now, texts);
-        let known = words::moment(worst.known_at, &zone, now, texts);
-        texts.fill("reason.late", &[("happened", &happened), ("known", &known)])
-    });
-    Reason { text: breach(worst, alert.spec.as_ref(), texts), late }
-}
-
-/// The sentence of one breach by a reading.
-pub(crate) fn breach(evidence: &Evidence, spec: Option<&RuleSpec>, texts: Texts) -> String {
-    let name = texts.get(&format!("vital.{}", evidence.vital.code())).to_owned();
-    let Some(value) = &evidence.value else { return name };
-    let shown = words::value(value, texts.0);
-    let Some(unit) = evidence.threshold.unit else {
-        return texts.fill("reason.incomparable", &[("vital", &name), ("value", &shown)]);
+    let told = Told {
+        worst: &alert.worst,
+        spec: alert.spec.as_ref(),
+        condition: alert.condition,
+        last_reading_at: alert.last_reading_at,
+        zone: &sentences::zone_of(&alert.time_zone),
     };
-    if let Some(window) = evidence.threshold.window_hours
-        && let Some(change) = change(evidence, spec, unit)
-    {
-        let limit = signed(change.limit, unit, texts);
-        let (delta, window) = (signed(change.delta, unit, texts), words::span(i64::from(window), texts));
-        return texts.fill(
-            "reason.change",
-            &[("vital", &name), ("delta", &delta), ("window", &window), ("limit", &limit)],
-        );
-    }
-    // The unit is already said with the value, unless the meter said only HI or LO.
-    let number = texts.0.number(evidence.threshold.value);
-    let limit = match (value.number, words::unit(unit)) {
-        (None, unit) if !unit.is_empty() => format!("{number} {unit}"),
-        _ => number,
-    };
-    texts.fill("reason.limit", &[("vital", &name), ("value", &shown), ("limit", &limit)])
-}
-
-struct Change {
-    delta: Decimal,
-    limit: Decimal,
-}
-
-/// By how much it changed and by how much it might have, both with the sign of the direction.
-fn change(evidence: &Evidence, spec: Option<&RuleSpec>, unit: Unit) -> Option<Change> {
-    let value = evidence.value?;
-    let (reference, _) = evidence.reference.as_ref()?;
-    let in_unit = |number: Decimal, from: Unit| convert(number, from, unit, evidence.vital).ok();
-    let now = in_unit(value.number?, value.unit)?;
-    let before = in_unit(reference.number?, reference.unit)?;
-    let delta = now.checked_sub(before)?.normalize();
-    let loss = match spec {
-        Some(RuleSpec::Change(rule)) => rule.direction == Direction::Loss,
-        Some(RuleSpec::Limit(_) | RuleSpec::Silence(_)) | None => delta.is_sign_negative(),
-    };
-    let limit = evidence.threshold.value.abs();
-    Some(Change { delta: delta.round_dp(2), limit: if loss { -limit } else { limit } })
-}
-
-fn signed(number: Decimal, unit: Unit, texts: Texts) -> String {
-    let plus = if number.is_sign_negative() { "" } else { "+" };
-    format!("{plus}{} {}", texts.0.number(number), words::unit(unit)).trim_end().to_owned()
-}
-
-fn silence(alert: &Alert, now: Timestamp, texts: Texts) -> String {
-    let allowed = alert.worst.threshold.value;
-    let every = match &alert.spec {
-        Some(RuleSpec::Silence(rule)) => i64::from(rule.every_hours),
-        Some(RuleSpec::Limit(_) | RuleSpec::Change(_)) | None => {
-            alert.worst.threshold.window_hours.map_or(24, i64::from)
-        }
-    };
-    // Without a reading on record: counted from when watching began, which is due less what is allowed.
-    let allowed = SignedDuration::from_hours(i64::try_from(allowed).unwrap_or(every));
-    let before_due = alert.worst.happened_at.checked_sub(allowed).unwrap_or(alert.worst.happened_at);
-    // A silence that a reading ended is told as it stood when it began.
-    let since = alert.last_reading_at.filter(|at| *at <= alert.worst.happened_at).unwrap_or(before_due);
-    let until = if alert.condition == vigie_vitals::Condition::Ended { alert.worst.happened_at } else { now };
-    let hours = until.duration_since(since).as_hours().max(0);
-    let of = texts.get(&of_key(alert.vital)).to_owned();
-    texts.fill(
-        "reason.silence",
-        &[("of", &of), ("since", &words::span(hours, texts)), ("every", &every_words(every, texts))],
-    )
-}
-
-/// The key of "of weight", "de poids".
-pub(crate) fn of_key(vital: Vital) -> String {
-    format!("vital.{}.of", vital.code())
-}
-
-/// `toutes les 24 h`, `tous les 7 jours`.
-pub(crate) fn every_words(hours: i64, texts: Texts) -> String {
-    if hours >= 48 && hours % 24 == 0 {
-        texts.with("every.days", "n", hours / 24)
-    } else {
-        texts.with("every.hours", "n", hours)
-    }
+    sentences::reason(told, now, texts)
 }
 
 #[cfg(test)]

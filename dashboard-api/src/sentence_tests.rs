@@ -3,9 +3,11 @@
 use rust_decimal::Decimal;
 use vigie_charts::Locale;
 use vigie_vitals::{
-    AlertId, AlertState, ChangeRule, Condition, DeviceId, PatientId, Priority, ReadingKey, RuleId,
-    SilenceRule, Threshold, Value,
+    AlertId, AlertState, ChangeRule, Condition, DeviceId, Direction, Evidence, PatientId, Priority,
+    ReadingKey, RuleId, RuleSpec, SilenceRule, Threshold, Unit, Value, Vital,
 };
+
+use vigie_words::sentences::of_key;
 
 use super::*;
 

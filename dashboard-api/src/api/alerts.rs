@@ -14,7 +14,7 @@ use crate::api::extract::{Id, Json, Query};
 use crate::api::{cursor, shapes};
 use crate::app::{App, commit};
 use crate::problem::Problem;
-use crate::text::Texts;
+use crate::text;
 use crate::work::{self, Act, Action};
 
 const PAGE: i64 = 100;
@@ -60,7 +60,7 @@ pub(crate) async fn list(
         .last()
         .filter(|_| full)
         .map(|last| cursor::seal(&[&last.opened_at.to_string(), &last.id.to_string()]));
-    let (now, texts) = (app.clock().now(), Texts::of_programs(&headers));
+    let (now, texts) = (app.clock().now(), text::of_programs(&headers));
     let list: Vec<Value> = alerts
         .iter()
         .map(|alert| shapes::alert(alert, breaches.get(&alert.id).map_or(&[], Vec::as_slice), now, texts))
@@ -87,7 +87,7 @@ pub(crate) async fn show(
     let history = alert_work::history(&mut tx, id, HISTORY).await?;
     caller.audit(&mut tx, &app, "alert.read", Some(alert.patient), &id.to_string()).await?;
     commit(tx).await?;
-    let mut body = shapes::alert(&alert, &breaches, app.clock().now(), Texts::of_programs(&headers));
+    let mut body = shapes::alert(&alert, &breaches, app.clock().now(), text::of_programs(&headers));
     let history: Vec<Value> = history
         .into_iter()
         .map(|entry| json!({ "at": entry.at, "kind": entry.kind, "actor": entry.actor, "detail": entry.detail }))
@@ -106,7 +106,7 @@ async fn act(
     act: Act,
 ) -> Result<Response, Problem> {
     let alert: Alert = work::act(app, caller, id, &act).await?;
-    let texts = Texts::of_programs(headers);
+    let texts = text::of_programs(headers);
     Ok(Answer(shapes::alert(&alert, &[], app.clock().now(), texts)).into_response())
 }
 

@@ -8,7 +8,7 @@ use vigie_vitals::{Comparator, RuleVersion, Threshold};
 
 use crate::sentence::reason;
 use crate::text::Texts;
-use crate::words;
+use vigie_words::values as words;
 
 pub(crate) fn alert(alert: &Alert, breaches: &[Breach], now: Timestamp, texts: Texts) -> Json {
     json!({

@@ -11,7 +11,7 @@ use crate::access::guard::Caller;
 use crate::api::shapes;
 use crate::app::{App, commit};
 use crate::problem::Problem;
-use crate::text::Texts;
+use crate::text;
 use crate::worklist::{Bucket, load};
 
 pub(crate) async fn list(
@@ -19,7 +19,7 @@ pub(crate) async fn list(
     caller: Caller,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (now, texts) = (app.clock().now(), Texts::of_programs(&headers));
+    let (now, texts) = (app.clock().now(), text::of_programs(&headers));
     let mut tx = app.begin_reading_as(caller.account.id).await?;
     let rows = load(&mut tx, None, now).await?;
     let patients: Vec<_> = rows.iter().map(|row| row.patient.id).collect();

@@ -6,11 +6,12 @@ use vigie_store::alert_work::{Alert, Breach, HistoryEntry};
 use vigie_vitals::{AlertState, Condition};
 
 use crate::pages::patient::author_words;
-use crate::pages::rule_words;
 use crate::pages::views::{PriorityView, When, acknowledged_by, priority, when};
-use crate::sentence::{breach, reason};
+use crate::sentence::reason;
 use crate::text::Texts;
-use crate::words;
+use vigie_words::rules as rule_words;
+use vigie_words::sentences::breach;
+use vigie_words::values as words;
 
 /// An alert that is not resolved.
 pub(crate) struct AlertCard {

@@ -10,10 +10,10 @@ use vigie_store::alert_work::Alert;
 use vigie_store::patients::StoredReading;
 use vigie_vitals::{Comparator, Priority, RuleSpec, RuleVersion, Side, Unit, Value, Vital, convert};
 
-use crate::pages::rule_words::usual_unit;
 use crate::sentence::reason;
 use crate::text::Texts;
-use crate::words;
+use vigie_words::rules::usual_unit;
+use vigie_words::values as words;
 
 /// What a chart is made from.
 pub(crate) struct Sources<'a> {

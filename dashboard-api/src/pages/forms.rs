@@ -11,10 +11,11 @@ use vigie_vitals::{AlertId, PatientId, UserId};
 use crate::access::guard::Caller;
 use crate::api::extract::{Form, Id, RuleName};
 use crate::app::{App, commit};
-use crate::pages::{is_local, rule_words};
+use crate::pages::is_local;
 use crate::problem::Problem;
-use crate::sentence::zone_of;
 use crate::work::{self, Act, Action, Prescription};
+use vigie_words::rules as rule_words;
+use vigie_words::sentences::zone_of;
 
 #[derive(Deserialize)]
 pub(crate) struct Acknowledgement {

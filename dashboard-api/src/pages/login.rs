@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::edge::RequestId;
 use crate::pages::{Shell, html, is_local};
 use crate::problem::Problem;
-use crate::text::{LANGUAGE_COOKIE, Texts, locale_of};
+use crate::text::{self, LANGUAGE_COOKIE, Texts, locale_of};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -34,7 +34,7 @@ pub(crate) struct Next {
 }
 
 fn shell(app: &App, headers: &HeaderMap) -> Shell {
-    let t = Texts::of_request(headers, None);
+    let t = text::of_request(headers, None);
     let title = t.get("login.title").to_owned();
     Shell { t, title, user: None, position: None, now: app.clock().now(), here: "/login".into() }
 }

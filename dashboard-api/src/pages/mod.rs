@@ -6,7 +6,6 @@ mod charts;
 pub(crate) mod forms;
 pub(crate) mod login;
 pub(crate) mod patient;
-mod rule_words;
 mod views;
 pub(crate) mod worklist;
 
@@ -20,7 +19,7 @@ use crate::access::guard::Caller;
 use crate::app::App;
 use crate::edge::RequestId;
 use crate::problem::Problem;
-use crate::text::Texts;
+use crate::text::{self, Texts};
 
 /// What every page has around its content.
 pub(crate) struct Shell {
@@ -36,7 +35,7 @@ pub(crate) struct Shell {
 
 impl Shell {
     pub(crate) fn of(app: &App, caller: &Caller, headers: &HeaderMap, title_key: &str, here: &str) -> Self {
-        let t = Texts::of_request(headers, Some(&caller.account.locale));
+        let t = text::of_request(headers, Some(&caller.account.locale));
         Self {
             t,
             title: t.get(title_key).to_owned(),

@@ -22,14 +22,14 @@ use crate::api::extract::{Id, Query};
 use crate::app::{App, commit};
 use crate::pages::alert_views::{AlertCard, ClosedAlert, card, closed};
 use crate::pages::charts::{Sources, chart, display_unit};
-use crate::pages::rule_words::{self, Field};
 use crate::pages::views::{PersonView, StandingView, When, person, standing, when};
 use crate::pages::{Shell, html};
 use crate::problem::Problem;
-use crate::sentence::zone_of;
 use crate::text::Texts;
-use crate::words;
 use crate::work::OUTCOMES;
+use vigie_words::rules::{self as rule_words, Field};
+use vigie_words::sentences::zone_of;
+use vigie_words::values as words;
 
 /// Periods offered; 14 days is what clinicians look at first.
 const DAYS: [i64; 4] = [7, 14, 30, 90];

@@ -7,10 +7,11 @@ use vigie_store::patients::Patient;
 use vigie_store::worklist::Completeness;
 use vigie_vitals::{AlertState, Condition, Priority};
 
-use crate::sentence::{of_key, reason, zone_of};
+use crate::sentence::reason;
 use crate::text::Texts;
-use crate::words;
 use crate::worklist::Row;
+use vigie_words::sentences::{of_key, zone_of};
+use vigie_words::values as words;
 
 /// An instant for a `<time>` element: for machines, in full, and as an age that a script keeps ticking.
 #[derive(Debug, Clone, PartialEq, Eq)]

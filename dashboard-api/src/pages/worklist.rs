@@ -18,8 +18,8 @@ use crate::app::{App, commit};
 use crate::pages::views::{PersonView, RowView, StandingView, When, person, row as row_view, standing, when};
 use crate::pages::{Shell, html};
 use crate::problem::Problem;
-use crate::sentence::zone_of;
 use crate::worklist::{Bucket, load};
+use vigie_words::sentences::zone_of;
 
 struct Section {
     code: &'static str,

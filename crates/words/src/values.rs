@@ -6,10 +6,10 @@ use jiff::tz::TimeZone;
 use vigie_charts::Locale;
 use vigie_vitals::{Comparator, Unit, Value};
 
-use crate::text::Texts;
+use crate::Texts;
 
 /// A unit as people write it; UCUM codes are for machines.
-pub(crate) fn unit(unit: Unit) -> &'static str {
+pub fn unit(unit: Unit) -> &'static str {
     match unit {
         Unit::MillimetreOfMercury => "mmHg",
         Unit::Celsius => "°C",
@@ -31,7 +31,7 @@ pub(crate) fn unit(unit: Unit) -> &'static str {
 }
 
 /// `0,52 g/L`, `> 8,0`, `HI`.
-pub(crate) fn value(value: &Value, locale: Locale) -> String {
+pub fn value(value: &Value, locale: Locale) -> String {
     let unit = unit(value.unit);
     let text = match (value.comparator, value.number) {
         (None, Some(number)) => locale.number(number),
@@ -44,7 +44,7 @@ pub(crate) fn value(value: &Value, locale: Locale) -> String {
 }
 
 /// A value for programs, with the digits that were sent: `1.10`, `HI`.
-pub(crate) fn exact(value: &Value) -> String {
+pub fn exact(value: &Value) -> String {
     match (value.number, value.comparator) {
         (Some(number), _) => number.to_string(),
         (None, Some(Comparator::Below)) => "LO".to_owned(),
@@ -54,7 +54,7 @@ pub(crate) fn exact(value: &Value) -> String {
 }
 
 /// `20/11 à 02:10`, `20 Nov at 02:10`; with the year where it is not the present one.
-pub(crate) fn moment(at: Timestamp, zone: &TimeZone, now: Timestamp, texts: Texts) -> String {
+pub fn moment(at: Timestamp, zone: &TimeZone, now: Timestamp, texts: Texts) -> String {
     let local = zone.to_datetime(at);
     let same_year = zone.to_datetime(now).year() == local.year();
     let time = format!("{:02}:{:02}", local.hour(), local.minute());
@@ -67,7 +67,7 @@ pub(crate) fn moment(at: Timestamp, zone: &TimeZone, now: Timestamp, texts: Text
 }
 
 /// `22 nov. 2026`.
-pub(crate) fn day(date: Date, texts: Texts) -> String {
+pub fn day(date: Date, texts: Texts) -> String {
     texts.0.full_day(date)
 }
 
@@ -76,7 +76,7 @@ fn plain(text: &str) -> String {
 }
 
 /// How long ago, in the one unit that matters: `4 min`, `7 h`, `3 j`.
-pub(crate) fn age(at: Timestamp, now: Timestamp, texts: Texts) -> String {
+pub fn age(at: Timestamp, now: Timestamp, texts: Texts) -> String {
     let seconds = now.duration_since(at).as_secs().max(0);
     match seconds {
         ..60 => texts.get("age.now").to_owned(),
@@ -87,13 +87,13 @@ pub(crate) fn age(at: Timestamp, now: Timestamp, texts: Texts) -> String {
 }
 
 /// Years completed.
-pub(crate) fn years(birth: Date, today: Date) -> i16 {
+pub fn years(birth: Date, today: Date) -> i16 {
     let had_birthday = (today.month(), today.day()) >= (birth.month(), birth.day());
     today.year() - birth.year() - i16::from(!had_birthday)
 }
 
 /// Hours as people say them: `38 h`, `5 jours`.
-pub(crate) fn span(hours: i64, texts: Texts) -> String {
+pub fn span(hours: i64, texts: Texts) -> String {
     if hours >= 96 || (hours >= 48 && hours % 24 == 0) {
         texts.count("span.days", hours / 24)
     } else {

@@ -3,12 +3,11 @@
 use rust_decimal::Decimal;
 use vigie_vitals::{Direction, RuleSpec, Side, Unit, UnitTable, Vital};
 
-use crate::sentence::every_words;
-use crate::text::Texts;
-use crate::words;
+use crate::sentences::every_words;
+use crate::{Texts, values};
 
 /// The unit in which a vital sign is shown where readings do not decide it.
-pub(crate) fn usual_unit(vital: Vital) -> Unit {
+pub fn usual_unit(vital: Vital) -> Unit {
     match vital {
         // French meters show g/L.
         Vital::Glucose | Vital::GlucoseInterstitial => Unit::GramPerLitre,
@@ -27,7 +26,7 @@ pub(crate) fn usual_unit(vital: Vital) -> Unit {
 }
 
 /// `Glycémie : limite basse`.
-pub(crate) fn title(spec: &RuleSpec, t: Texts) -> String {
+pub fn title(spec: &RuleSpec, t: Texts) -> String {
     let kind = match spec {
         RuleSpec::Limit(rule) => match rule.side {
             Side::Low => t.get("rule.low"),
@@ -47,11 +46,11 @@ fn in_unit(table: &UnitTable, unit: Unit, t: Texts) -> String {
         Some(number) => (unit, *number),
         None => table.iter().next().map_or((unit, Decimal::ZERO), |(unit, number)| (*unit, *number)),
     };
-    format!("{} {}", t.0.number(number), words::unit(unit)).trim_end().to_owned()
+    format!("{} {}", t.0.number(number), values::unit(unit)).trim_end().to_owned()
 }
 
 /// What it says, step by step: `< 0,70 g/L : moyenne`, `+2 kg en 3 jours : moyenne`.
-pub(crate) fn steps(spec: &RuleSpec, unit: Unit, t: Texts) -> Vec<String> {
+pub fn steps(spec: &RuleSpec, unit: Unit, t: Texts) -> Vec<String> {
     let priority = |p: vigie_vitals::Priority| t.get(&format!("priority.{}", p.as_str())).to_lowercase();
     match spec {
         RuleSpec::Limit(rule) => rule
@@ -76,7 +75,7 @@ pub(crate) fn steps(spec: &RuleSpec, unit: Unit, t: Texts) -> Vec<String> {
                     Direction::Gain => "+",
                     Direction::Loss => "−",
                 };
-                let window = words::span(i64::from(step.window_hours), t);
+                let window = values::span(i64::from(step.window_hours), t);
                 let delta = format!("{sign}{}", in_unit(&step.delta, unit, t));
                 let what = t.fill("rule.change", &[("delta", &delta), ("window", &window)]);
                 t.fill("rule.step", &[("what", &what), ("priority", &priority(step.priority))])
@@ -84,27 +83,30 @@ pub(crate) fn steps(spec: &RuleSpec, unit: Unit, t: Texts) -> Vec<String> {
             .collect(),
         RuleSpec::Silence(rule) => {
             let every = every_words(i64::from(rule.every_hours), t);
-            let grace = words::span(i64::from(rule.grace_hours), t);
+            let grace = values::span(i64::from(rule.grace_hours), t);
             vec![t.fill("rule.expected", &[("every", &every), ("grace", &grace)])]
         }
     }
 }
 
 /// One field of the form for a new version.
-pub(crate) struct Field {
-    pub(crate) name: String,
-    pub(crate) label: String,
-    pub(crate) value: String,
+pub struct Field {
+    /// `level.0.g/L`, `step.1.kg`, `every_hours`.
+    pub name: String,
+    /// What the number means, for people.
+    pub label: String,
+    /// The number as it stands, with a decimal point.
+    pub value: String,
 }
 
 /// All numbers of a rule, one field for each unit: thresholds are never converted behind anybody's back.
-pub(crate) fn fields(spec: &RuleSpec, t: Texts) -> Vec<Field> {
+pub fn fields(spec: &RuleSpec, t: Texts) -> Vec<Field> {
     let table = |prefix: &str, index: usize, step: &str, table: &UnitTable| -> Vec<Field> {
         table
             .iter()
             .map(|(unit, number)| Field {
                 name: format!("{prefix}.{index}.{}", unit.ucum()),
-                label: format!("{step} ({})", if *unit == Unit::One { "1" } else { words::unit(*unit) })
+                label: format!("{step} ({})", if *unit == Unit::One { "1" } else { values::unit(*unit) })
                     .replace(" ()", ""),
                 value: number.normalize().to_string(),
             })
@@ -135,7 +137,7 @@ pub(crate) fn fields(spec: &RuleSpec, t: Texts) -> Vec<Field> {
 }
 
 /// Writes the numbers of a form into a copy of a rule. A number that is none is named.
-pub(crate) fn with_fields(spec: &RuleSpec, fields: &[(String, String)]) -> Result<RuleSpec, String> {
+pub fn with_fields(spec: &RuleSpec, fields: &[(String, String)]) -> Result<RuleSpec, String> {
     let mut changed = spec.clone();
     let number = |text: &str| {
         let text = text.trim().replace(',', ".");
