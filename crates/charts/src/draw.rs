@@ -1,204 +1,216 @@
 //! The picture itself.
 
-use jiff::Timestamp;
-use rust_decimal::Decimal;
-
+use crate::frame::{BandStretch, axes, bands, edge_labels, limit_labels, limit_line};
 use crate::reduce::{Spot, reduce};
-use crate::scale::{LEFT, Scale, TOP, time_ticks};
+use crate::scale::{LEFT, Period, Scale, TOP};
+use crate::shapes;
+use crate::style::Part;
 use crate::summary::{in_words, summary};
-use crate::svg::{N, Svg, escape};
-use crate::{Chart, Datum, Limit, Point, Severity, Side};
+use crate::svg::{Anchor, N, Svg, escape};
+use crate::{Chart, Datum, Point, Style};
 
 /// Above this many points, dots would be a smear: only the line is drawn.
 const DOTS_MAX: usize = 260;
 
+/// Above this many arrows, numbers beside them would run into each other.
+const ARROW_LABELS_MAX: usize = 12;
+
 /// Draws a chart as an SVG element. Looks come from the page's style sheet through classes; the few
 /// attributes given keep it readable without one.
 pub fn draw(chart: &Chart) -> String {
-    let scale = Scale::of(chart);
-    let mut svg = Svg::default();
+    draw_with(chart, Style::Page)
+}
+
+/// Draws a chart in a style.
+pub fn draw_with(chart: &Chart, style: Style) -> String {
+    let scale = Scale::of(chart, std::iter::empty(), 0.0);
+    let mut svg = Svg::open(style, &chart.id, (scale.width, scale.height), &chart.name, &summary(chart));
     let id = escape(&chart.id);
     svg.raw(format_args!(
-        "<svg class=\"chart\" role=\"img\" aria-labelledby=\"{id}-title {id}-desc\" viewBox=\"0 0 {w} {h}\" \
-         xmlns=\"http://www.w3.org/2000/svg\" font-size=\"12\">\
-         <title id=\"{id}-title\">{name}</title><desc id=\"{id}-desc\">{desc}</desc>\
-         <defs><clipPath id=\"{id}-clip\"><rect x=\"{cx}\" y=\"0\" width=\"{cw}\" height=\"{h}\"/></clipPath></defs>",
-        w = N(scale.width),
+        "<defs><clipPath id=\"{id}-clip\"><rect x=\"{cx}\" y=\"0\" width=\"{cw}\" height=\"{h}\"/></clipPath></defs>",
         h = N(scale.height),
         // A shape on the edge is drawn whole.
         cx = N(LEFT - 8.0),
         cw = N(scale.right() - LEFT + 16.0),
-        name = escape(&chart.name),
-        desc = escape(&summary(chart)),
     ));
-    axes(&mut svg, chart, &scale);
+    let stretches: Vec<BandStretch> = chart
+        .band
+        .iter()
+        .map(|band| BandStretch { from: chart.from, until: chart.until, band: *band })
+        .collect();
+    bands(&mut svg, &scale, style, &stretches);
+    let edges: Vec<_> =
+        stretches.last().map(|last| [last.band.low, last.band.high]).into_iter().flatten().collect();
+    axes(&mut svg, chart, &scale, style, &edges);
     svg.raw(format_args!("<g clip-path=\"url(#{id}-clip)\">"));
     for limit in &chart.limits {
-        limit_line(&mut svg, chart, &scale, limit);
+        limit_line(&mut svg, chart, &scale, style, limit);
     }
-    series(&mut svg, chart, &scale);
-    markers(&mut svg, chart, &scale);
+    let picture = Picture { chart, scale: &scale, style };
+    picture.series(&mut svg);
+    picture.markers(&mut svg);
     svg.raw(format_args!("</g>"));
-    limit_labels(&mut svg, chart, &scale);
-    if !chart.series.iter().any(|point| inside(chart, point.at)) {
-        svg.raw(format_args!(
-            "<text class=\"empty\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            N((LEFT + scale.right()) / 2.0),
-            N((TOP + scale.bottom()) / 2.0),
-            chart.locale.pick("Aucune mesure sur la période", "No measurement in this period"),
-        ));
-    }
-    svg.raw(format_args!("</svg>"));
-    svg.into_string()
-}
-
-fn inside(chart: &Chart, at: Timestamp) -> bool {
-    at >= chart.from && at <= chart.until
-}
-
-fn axes(svg: &mut Svg, chart: &Chart, scale: &Scale) {
-    let (right, bottom) = (N(scale.right()), N(scale.bottom()));
-    if let Some(band) = chart.band {
-        let (top, base) = (scale.y(band.high), scale.y(band.low));
-        svg.raw(format_args!(
-            "<rect class=\"band\" x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\" fill-opacity=\"0.1\"/>",
-            N(top),
-            N(scale.right() - LEFT),
-            N((base - top).max(0.0)),
-        ));
-    }
-    svg.raw(format_args!("<g class=\"axis\" aria-hidden=\"true\">"));
-    for tick in &scale.y_ticks {
-        let y = scale.y(*tick);
-        svg.raw(format_args!(
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{y}\" y2=\"{y}\" stroke=\"currentColor\" \
-             stroke-opacity=\"0.15\"/><text x=\"{x}\" y=\"{ty}\" text-anchor=\"end\">{label}</text>",
-            x = N(LEFT - 6.0),
-            y = N(y),
-            ty = N(y + 4.0),
-            label = escape(&chart.locale.number(*tick)),
-        ));
-    }
-    // The unit stands left of the ticks' column, above them: in the row of the alert shapes, but outside the plot.
-    svg.raw(format_args!(
-        "<text class=\"unit\" x=\"2\" y=\"13\">{}</text><line x1=\"{LEFT}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\" \
-         stroke=\"currentColor\"/>",
-        escape(&chart.unit),
-    ));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a width of at most 4000")]
-    let labels_max = ((scale.right() - LEFT) / 62.0) as usize;
-    for tick in time_ticks(chart, labels_max) {
-        let x = scale.x(tick.at);
-        if x < LEFT - 0.5 || x > scale.right() + 0.5 {
-            continue;
-        }
-        svg.raw(format_args!(
-            "<line class=\"tick\" x1=\"{x}\" x2=\"{x}\" y1=\"{bottom}\" y2=\"{end}\" stroke=\"currentColor\"/>\
-             <text x=\"{x}\" y=\"{ty}\" text-anchor=\"middle\">{label}</text>",
-            x = N(x),
-            end = N(scale.bottom() + 4.0),
-            ty = N(scale.bottom() + 18.0),
-            label = escape(&tick.label),
-        ));
-    }
-    svg.raw(format_args!("</g>"));
-}
-
-/// A limit as a step line: each value from when it was in force to when the next one was.
-fn limit_line(svg: &mut Svg, chart: &Chart, scale: &Scale, limit: &Limit) {
-    let mut path = String::new();
-    let mut pen_down = false;
-    for (i, step) in limit.steps.iter().enumerate() {
-        let end = limit.steps.get(i + 1).map_or(chart.until, |next| next.from).min(chart.until);
-        let start = step.from.max(chart.from);
-        let Some(value) = step.value.filter(|_| end > chart.from && start < chart.until) else {
-            pen_down = false;
-            continue;
+    edge_labels(&mut svg, scale.right() + 5.0, scale.bottom(), limit_labels(chart, &scale, style));
+    let period = Period::of(chart);
+    if !chart.series.iter().any(|point| period.contains(point.at)) {
+        let words = match style {
+            Style::Page => chart.locale.pick("Aucune mesure sur la période", "No measurement in this period"),
+            Style::Print => chart.locale.pick(
+                "Données insuffisantes\u{202f}: aucune mesure sur la période",
+                "Insufficient data: no measurement in this period",
+            ),
         };
-        let command = if pen_down { 'L' } else { 'M' };
-        let y = N(scale.y(value));
-        path.push_str(&format!("{command}{} {y}L{} {y}", N(scale.x(start)), N(scale.x(end))));
-        pen_down = true;
+        let (x, y) = ((LEFT + scale.right()) / 2.0, (TOP + scale.bottom()) / 2.0);
+        svg.text(x, y, Anchor::Middle, style.part(Part::Empty), words);
     }
-    if !path.is_empty() {
-        svg.raw(format_args!(
-            "<path class=\"limit {}\" d=\"{path}\" fill=\"none\" stroke=\"currentColor\" stroke-dasharray=\"6 4\"/>",
-            limit.severity.class(),
-        ));
-    }
+    svg.close()
 }
 
-/// Values of the limits now in force, at the right edge, pushed apart where they would overlap.
-fn limit_labels(svg: &mut Svg, chart: &Chart, scale: &Scale) {
-    let mut labels: Vec<(f64, &Limit, Decimal)> = chart
-        .limits
-        .iter()
-        .filter_map(|limit| {
-            let step = limit.steps.iter().rev().find(|step| step.from <= chart.until)?;
-            step.value.map(|value| (scale.y(value), limit, value))
-        })
-        .collect();
-    labels.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut previous = f64::NEG_INFINITY;
-    for (y, limit, value) in labels {
-        let y = y.max(previous + 13.0);
-        previous = y;
-        let sign = match limit.side {
-            Side::Low => "<",
-            Side::High => ">",
-        };
-        svg.raw(format_args!(
-            "<text class=\"limit-label {}\" x=\"{}\" y=\"{}\" aria-hidden=\"true\">{} {}</text>",
-            limit.severity.class(),
-            N(scale.right() + 5.0),
-            N(y + 4.0),
-            escape(sign),
-            escape(&chart.locale.number(value)),
-        ));
-    }
+/// What the parts of a picture have in common.
+struct Picture<'a> {
+    chart: &'a Chart,
+    scale: &'a Scale,
+    style: Style,
 }
 
-fn series(svg: &mut Svg, chart: &Chart, scale: &Scale) {
-    let shown: Vec<&Point> = chart.series.iter().filter(|point| inside(chart, point.at)).collect();
-    let spots: Vec<Spot> = shown
-        .iter()
-        .enumerate()
-        .filter_map(|(index, point)| match point.value {
-            Datum::Exact(value) => Some(Spot { index, x: scale.x(point.at), y: scale.y(value) }),
-            Datum::Below(_) | Datum::Above(_) | Datum::Range { .. } => None,
-        })
-        .collect();
-    if let Some(join_within) = chart.join_within {
-        let near = |a: &Spot, b: &Spot| match (shown.get(a.index), shown.get(b.index)) {
-            (Some(a), Some(b)) => b.at.duration_since(a.at) <= join_within,
-            _ => false,
-        };
-        for segment in spots.chunk_by(near) {
-            polyline(svg, &reduce(segment));
+impl Picture<'_> {
+    fn series(&self, svg: &mut Svg) {
+        let (chart, scale) = (self.chart, self.scale);
+        let period = Period::of(chart);
+        let shown: Vec<&Point> = chart.series.iter().filter(|point| period.contains(point.at)).collect();
+        let spots: Vec<Spot> = shown
+            .iter()
+            .enumerate()
+            .filter_map(|(index, point)| match point.value {
+                Datum::Exact(value) => Some(Spot { index, x: scale.x(point.at), y: scale.y(value) }),
+                Datum::Below(_) | Datum::Above(_) | Datum::Range { .. } => None,
+            })
+            .collect();
+        if let Some(join_within) = chart.join_within {
+            let near = |a: &Spot, b: &Spot| match (shown.get(a.index), shown.get(b.index)) {
+                (Some(a), Some(b)) => b.at.duration_since(a.at) <= join_within,
+                _ => false,
+            };
+            for segment in spots.chunk_by(near) {
+                polyline(svg, &reduce(segment), self.style.part(Part::Line));
+            }
         }
-    }
-    if shown.len() <= DOTS_MAX {
-        for point in &shown {
-            dot(svg, chart, scale, point);
-        }
-    } else {
-        for point in shown.iter().filter(|point| !matches!(point.value, Datum::Exact(_))) {
-            dot(svg, chart, scale, point);
+        let beyond = shown.iter().filter(|p| matches!(p.value, Datum::Above(_) | Datum::Below(_))).count();
+        let number_arrows = self.style == Style::Print && beyond <= ARROW_LABELS_MAX;
+        let few = shown.len() <= DOTS_MAX;
+        for point in shown.iter().filter(|point| few || !matches!(point.value, Datum::Exact(_))) {
+            self.dot(svg, point, number_arrows);
         }
         // A point alone in its segment would be invisible without a dot.
-        if chart.join_within.is_none() {
+        if !few && chart.join_within.is_none() {
             for spot in reduce(&spots) {
                 svg.raw(format_args!(
-                    "<circle class=\"dot\" cx=\"{}\" cy=\"{}\" r=\"1.5\"/>",
+                    "<circle {} cx=\"{}\" cy=\"{}\" r=\"1.5\"/>",
+                    self.style.part(Part::SmallDot),
                     N(spot.x),
                     N(spot.y)
                 ));
             }
         }
     }
+
+    /// One measurement; `number_arrow` writes what a value beyond the range was beside its arrow.
+    fn dot(&self, svg: &mut Svg, point: &Point, number_arrow: bool) {
+        let x = self.scale.x(point.at);
+        let late = point.is_late();
+        let label = escape(&point_in_words(self.chart, point));
+        match point.value {
+            Datum::Exact(value) => svg.raw(format_args!(
+                "<circle {} cx=\"{}\" cy=\"{}\" r=\"3.2\"><title>{label}</title></circle>",
+                self.style.part(Part::Dot { late }),
+                N(x),
+                N(self.scale.y(value)),
+            )),
+            Datum::Range { low, high } => {
+                self.range(svg, x, (self.scale.y(low), self.scale.y(high)), late, &label)
+            }
+            Datum::Above(_) => self.arrow(svg, (x, TOP + 2.0), 1.0, late, &label),
+            Datum::Below(_) => self.arrow(svg, (x, self.scale.bottom() - 2.0), -1.0, late, &label),
+        }
+        if number_arrow && let Some(words) = beyond_in_words(self.chart, point.value) {
+            let y = match point.value {
+                Datum::Below(_) => self.scale.bottom() - 4.0,
+                Datum::Above(_) | Datum::Exact(_) | Datum::Range { .. } => TOP + 11.0,
+            };
+            // On the side where there is room.
+            let left = x > self.scale.right() - 40.0;
+            let (x, anchor) = if left { (x - 7.0, Anchor::End) } else { (x + 7.0, Anchor::Start) };
+            svg.text(x, y, anchor, "data-part=\"beyond-label\"", &words);
+        }
+    }
+
+    fn range(&self, svg: &mut Svg, x: f64, (base, top): (f64, f64), late: bool, label: &str) {
+        let name = self.style.name();
+        let end = self.style.part(Part::RangeEnd { late });
+        let (x, top, base) = (N(x), N(top), N(base));
+        svg.raw(format_args!(
+            "<g {name}=\"range{}\"><title>{label}</title><line x1=\"{x}\" x2=\"{x}\" y1=\"{top}\" y2=\"{base}\" {}/>\
+             <circle {end} cx=\"{x}\" cy=\"{top}\" r=\"2.6\"/><circle {end} cx=\"{x}\" cy=\"{base}\" r=\"2.6\"/></g>",
+            if late { " late" } else { "" },
+            self.style.part(Part::RangeLine),
+        ));
+    }
+
+    /// A value beyond the meter's range: an arrow at the edge that it lies beyond.
+    fn arrow(&self, svg: &mut Svg, (x, tip): (f64, f64), down: f64, late: bool, label: &str) {
+        svg.raw(format_args!(
+            "<path {} d=\"{}\"><title>{label}</title></path>",
+            self.style.part(Part::Beyond { late }),
+            shapes::arrow(x, tip, down),
+        ));
+    }
+
+    /// Alerts in a lane above the plot, each priority with a shape of its own, on a thin line down to its time.
+    fn markers(&self, svg: &mut Svg) {
+        let y = TOP - 14.0;
+        let period = Period::of(self.chart);
+        let name = self.style.name();
+        for marker in self.chart.alerts.iter().filter(|marker| period.contains(marker.at)) {
+            let x = self.scale.x(marker.at);
+            svg.raw(format_args!(
+                "<g {name}=\"alert {}\"><title>{}</title>",
+                marker.severity.class(),
+                escape(&marker.label)
+            ));
+            svg.line((x, TOP), (x, self.scale.bottom()), self.style.part(Part::AlertLine));
+            svg.raw(format_args!(
+                "<path {} d=\"{}\"/></g>",
+                self.style.part(Part::AlertShape(marker.severity)),
+                shapes::alert(marker.severity, x, y)
+            ));
+        }
+    }
 }
 
-fn polyline(svg: &mut Svg, spots: &[Spot]) {
+/// When, what, and when it arrived if that was late.
+fn point_in_words(chart: &Chart, point: &Point) -> String {
+    let mut words =
+        format!("{} : {}", chart.locale.day_time(point.at, &chart.zone), in_words(point.value, chart));
+    if point.is_late() {
+        let received = chart.locale.day_time(point.received_at, &chart.zone);
+        words.push_str(&format!(" ({} {received})", chart.locale.pick("reçu le", "received")));
+    }
+    words
+}
+
+/// `HI`, `> 8,0`: what stands beside an arrow.
+fn beyond_in_words(chart: &Chart, value: Datum) -> Option<String> {
+    match value {
+        Datum::Below(None) => Some("LO".to_owned()),
+        Datum::Above(None) => Some("HI".to_owned()),
+        Datum::Below(Some(value)) => Some(format!("<\u{202f}{}", chart.locale.number(value))),
+        Datum::Above(Some(value)) => Some(format!(">\u{202f}{}", chart.locale.number(value))),
+        Datum::Exact(_) | Datum::Range { .. } => None,
+    }
+}
+
+/// A line through spots; a spot alone is a short stroke.
+pub(crate) fn polyline(svg: &mut Svg, spots: &[Spot], attributes: &str) {
     let mut path = String::with_capacity(spots.len() * 12);
     for (i, spot) in spots.iter().enumerate() {
         path.push(if i == 0 { 'M' } else { 'L' });
@@ -208,70 +220,6 @@ fn polyline(svg: &mut Svg, spots: &[Spot]) {
         path.push_str("h0.1");
     }
     if !path.is_empty() {
-        svg.raw(format_args!("<path class=\"line\" d=\"{path}\" fill=\"none\" stroke=\"currentColor\"/>"));
-    }
-}
-
-fn dot(svg: &mut Svg, chart: &Chart, scale: &Scale, point: &Point) {
-    let x = scale.x(point.at);
-    let late = if point.is_late() { " late" } else { "" };
-    let mut label =
-        format!("{} : {}", chart.locale.day_time(point.at, &chart.zone), in_words(point.value, chart));
-    if point.is_late() {
-        let received = chart.locale.day_time(point.received_at, &chart.zone);
-        label.push_str(&format!(" ({} {received})", chart.locale.pick("reçu le", "received")));
-    }
-    let label = escape(&label);
-    match point.value {
-        Datum::Exact(value) => svg.raw(format_args!(
-            "<circle class=\"dot{late}\" cx=\"{}\" cy=\"{}\" r=\"3.2\"><title>{label}</title></circle>",
-            N(x),
-            N(scale.y(value)),
-        )),
-        Datum::Range { low, high } => {
-            let (x, top, base) = (N(x), N(scale.y(high)), N(scale.y(low)));
-            svg.raw(format_args!(
-                "<g class=\"range{late}\"><title>{label}</title><line x1=\"{x}\" x2=\"{x}\" y1=\"{top}\" y2=\"{base}\" \
-                 stroke=\"currentColor\"/><circle cx=\"{x}\" cy=\"{top}\" r=\"2.6\"/><circle cx=\"{x}\" cy=\"{base}\" \
-                 r=\"2.6\"/></g>",
-            ));
-        }
-        Datum::Above(_) => arrow(svg, x, TOP + 2.0, 1.0, late, &label),
-        Datum::Below(_) => arrow(svg, x, scale.bottom() - 2.0, -1.0, late, &label),
-    }
-}
-
-/// A value beyond the meter's range: an arrow at the edge that it lies beyond.
-fn arrow(svg: &mut Svg, x: f64, tip: f64, down: f64, late: &str, label: &str) {
-    svg.raw(format_args!(
-        "<path class=\"beyond{late}\" d=\"M{} {}L{} {}L{} {}Z\"><title>{label}</title></path>",
-        N(x),
-        N(tip),
-        N(x + 5.0),
-        N(tip + 10.0 * down),
-        N(x - 5.0),
-        N(tip + 10.0 * down),
-    ));
-}
-
-/// Alerts in a lane above the plot, each priority with a shape of its own, on a thin line down to its time.
-fn markers(svg: &mut Svg, chart: &Chart, scale: &Scale) {
-    let y = TOP - 14.0;
-    for marker in chart.alerts.iter().filter(|marker| inside(chart, marker.at)) {
-        let x = scale.x(marker.at);
-        let shape = match marker.severity {
-            Severity::High => format!("M{} {}l7 12h-14Z", N(x), N(y - 7.0)),
-            Severity::Medium => format!("M{} {}l7 7l-7 7l-7 -7Z", N(x), N(y - 7.0)),
-            Severity::Low => format!("M{} {}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0Z", N(x - 5.0), N(y)),
-            Severity::Technical => format!("M{} {}h10v10h-10Z", N(x - 5.0), N(y - 5.0)),
-        };
-        svg.raw(format_args!(
-            "<g class=\"alert {class}\"><title>{label}</title><line x1=\"{x}\" x2=\"{x}\" y1=\"{TOP}\" y2=\"{bottom}\" \
-             stroke=\"currentColor\" stroke-opacity=\"0.4\" stroke-dasharray=\"1 3\"/><path d=\"{shape}\"/></g>",
-            class = marker.severity.class(),
-            label = escape(&marker.label),
-            x = N(x),
-            bottom = N(scale.bottom()),
-        ));
+        svg.raw(format_args!("<path {attributes} d=\"{path}\"/>"));
     }
 }

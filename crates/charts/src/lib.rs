@@ -11,13 +11,17 @@
 
 mod chart;
 mod draw;
+mod frame;
 mod reduce;
 mod scale;
+mod shapes;
+mod style;
 mod summary;
 mod svg;
 mod words;
 
 pub use chart::{Band, Chart, Datum, Limit, LimitStep, Marker, Point, Severity, Side, Size};
-pub use draw::draw;
+pub use draw::{draw, draw_with};
+pub use style::Style;
 pub use summary::summary;
 pub use words::Locale;

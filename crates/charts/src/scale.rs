@@ -5,49 +5,77 @@ use jiff::{Timestamp, ToSpan};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 
-use crate::{Chart, Locale};
+use crate::{Chart, Locale, Size};
 
 pub(crate) const LEFT: f64 = 50.0;
 pub(crate) const RIGHT: f64 = 58.0;
 pub(crate) const TOP: f64 = 30.0;
 pub(crate) const BOTTOM: f64 = 26.0;
 
-/// Where everything lies.
+/// A straight mapping of numbers onto picture coordinates. What lies far outside stays within reach of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Axis {
+    low: f64,
+    span: f64,
+    start: f64,
+    end: f64,
+}
+
+impl Axis {
+    /// `low` lies at `start` and `high` at `end`.
+    pub(crate) fn new(low: f64, high: f64, start: f64, end: f64) -> Self {
+        Self { low, span: (high - low).max(f64::MIN_POSITIVE), start, end }
+    }
+
+    /// A time axis; shorter than a minute it would have no ticks.
+    pub(crate) fn of_time(from: Timestamp, until: Timestamp, start: f64, end: f64) -> Self {
+        let low = from.as_millisecond() as f64;
+        Self::new(low, low.max(until.as_millisecond() as f64 - 60_000.0) + 60_000.0, start, end)
+    }
+
+    pub(crate) fn at(&self, value: f64) -> f64 {
+        let share = (value - self.low) / self.span;
+        self.start + share.clamp(-1.0, 2.0) * (self.end - self.start)
+    }
+
+    pub(crate) fn when(&self, at: Timestamp) -> f64 {
+        self.at(at.as_millisecond() as f64)
+    }
+}
+
+/// Where everything lies in a chart over time.
 #[derive(Debug, Clone)]
 pub(crate) struct Scale {
     pub(crate) width: f64,
     pub(crate) height: f64,
-    from: f64,
-    span: f64,
-    low: f64,
-    high: f64,
+    pub(crate) time: Axis,
+    value: Axis,
+    bottom: f64,
     pub(crate) y_ticks: Vec<Decimal>,
 }
 
 impl Scale {
-    pub(crate) fn of(chart: &Chart) -> Self {
-        let (low, high, y_ticks) = value_axis(chart);
-        let from = chart.from.as_millisecond() as f64;
-        let until = chart.until.as_millisecond() as f64;
+    /// `more` are values beyond the chart's own that have to fit; `rows` is room kept free under the time axis.
+    pub(crate) fn of(chart: &Chart, more: impl Iterator<Item = Decimal>, rows: f64) -> Self {
+        let (low, high, y_ticks) = value_axis(values(chart).chain(more).map(number));
+        let (width, height) = within(chart.size);
+        let bottom = height - BOTTOM - rows;
         Self {
-            width: f64::from(chart.size.width.clamp(200, 4000)),
-            height: f64::from(chart.size.height.clamp(100, 4000)),
-            from,
-            span: (until - from).max(60_000.0),
-            low,
-            high,
+            width,
+            height,
+            time: Axis::of_time(chart.from, chart.until, LEFT, width - RIGHT),
+            value: Axis::new(low, high, bottom, TOP),
+            bottom,
             y_ticks,
         }
     }
 
     pub(crate) fn x(&self, at: Timestamp) -> f64 {
-        let share = (at.as_millisecond() as f64 - self.from) / self.span;
-        LEFT + share.clamp(-1.0, 2.0) * (self.width - LEFT - RIGHT)
+        self.time.when(at)
     }
 
     pub(crate) fn y(&self, value: Decimal) -> f64 {
-        let share = (number(value) - self.low) / (self.high - self.low);
-        self.bottom() - share.clamp(-1.0, 2.0) * (self.bottom() - TOP)
+        self.value.at(number(value))
     }
 
     pub(crate) fn right(&self) -> f64 {
@@ -55,23 +83,31 @@ impl Scale {
     }
 
     pub(crate) fn bottom(&self) -> f64 {
-        self.height - BOTTOM
+        self.bottom
     }
 }
 
-fn number(value: Decimal) -> f64 {
+/// Width and height that a picture over time can have.
+pub(crate) fn within(size: Size) -> (f64, f64) {
+    (f64::from(size.width.clamp(200, 4000)), f64::from(size.height.clamp(100, 4000)))
+}
+
+pub(crate) fn number(value: Decimal) -> f64 {
     value.to_f64().unwrap_or(0.0)
 }
 
-/// Lowest and highest value of the axis, and its ticks. Values, limits in force and the target band all
-/// lie inside, with some air.
-fn value_axis(chart: &Chart) -> (f64, f64, Vec<Decimal>) {
+/// Measured values, limits and the target band.
+fn values(chart: &Chart) -> impl Iterator<Item = Decimal> {
     let of_series = chart.series.iter().flat_map(|point| [point.value.low(), point.value.high()]).flatten();
     let of_limits = chart.limits.iter().flat_map(|limit| limit.steps.iter().filter_map(|step| step.value));
     let of_band = chart.band.iter().flat_map(|band| [band.low, band.high]);
-    let all: Vec<f64> = of_series.chain(of_limits).chain(of_band).map(number).collect();
-    let lowest = all.iter().copied().fold(f64::INFINITY, f64::min);
-    let highest = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    of_series.chain(of_limits).chain(of_band)
+}
+
+/// Lowest and highest value of an axis on which all of these lie with some air, and its ticks.
+pub(crate) fn value_axis(all: impl Iterator<Item = f64>) -> (f64, f64, Vec<Decimal>) {
+    let extremes = |(low, high): (f64, f64), value: f64| (low.min(value), high.max(value));
+    let (lowest, highest) = all.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), extremes);
     let (lowest, highest) = if lowest.is_finite() { (lowest, highest) } else { (0.0, 1.0) };
     let span = (highest - lowest).max(highest.abs() * 0.04).max(0.01);
     let floor = if lowest >= 0.0 { (lowest - span * 0.12).max(0.0) } else { lowest - span * 0.12 };
@@ -111,55 +147,72 @@ pub(crate) struct TimeTick {
     pub(crate) label: String,
 }
 
-/// Ticks at local midnights (hours for short spans), so that they are right on daylight-saving days.
-pub(crate) fn time_ticks(chart: &Chart, labels_max: usize) -> Vec<TimeTick> {
-    let hours = chart.until.duration_since(chart.from).as_hours().max(1);
-    if hours <= 48 { hour_ticks(chart, &chart.zone, hours) } else { day_ticks(chart, labels_max, hours) }
+/// What a time axis shows.
+pub(crate) struct Period<'a> {
+    pub(crate) from: Timestamp,
+    pub(crate) until: Timestamp,
+    pub(crate) zone: &'a TimeZone,
+    pub(crate) locale: Locale,
 }
 
-fn hour_ticks(chart: &Chart, zone: &TimeZone, hours: i64) -> Vec<TimeTick> {
-    let step = if hours <= 12 { 2 } else { 6 };
-    let mut ticks = Vec::new();
-    let Ok(mut at) = chart.from.to_zoned(zone.clone()).start_of_day() else { return ticks };
-    while at.timestamp() <= chart.until && ticks.len() < 64 {
-        if at.timestamp() >= chart.from {
-            let label = if at.hour() == 0 {
-                chart.locale.day(at.date())
-            } else {
-                chart.locale.time(at.timestamp(), zone)
-            };
-            ticks.push(TimeTick { at: at.timestamp(), label });
-        }
-        // Civil arithmetic, so that 06:00 stays 06:00 after the clocks changed.
-        let Ok(next) = at.datetime().checked_add(step.hours()).and_then(|next| zone.to_zoned(next)) else {
-            break;
-        };
-        at = next;
+impl<'a> Period<'a> {
+    pub(crate) fn of(chart: &'a Chart) -> Self {
+        Self { from: chart.from, until: chart.until, zone: &chart.zone, locale: chart.locale }
     }
-    ticks
-}
 
-fn day_ticks(chart: &Chart, labels_max: usize, hours: i64) -> Vec<TimeTick> {
-    let days = hours / 24 + 1;
-    let labels_max = i64::try_from(labels_max.max(2)).unwrap_or(8);
-    let step = [1, 2, 3, 7, 14, 30, 61, 91, 182, 365]
-        .into_iter()
-        .find(|step| days / step <= labels_max)
-        .unwrap_or(3650);
-    let mut ticks = Vec::new();
-    // Backwards from the end: today is what people look for first.
-    let mut date = chart.zone.to_datetime(chart.until).date();
-    while ticks.len() < 64 {
-        let Ok(midnight) = date.to_zoned(chart.zone.clone()) else { break };
-        if midnight.timestamp() < chart.from {
-            break;
-        }
-        ticks.push(TimeTick { at: midnight.timestamp(), label: label(chart.locale, date, step) });
-        let Ok(earlier) = date.checked_sub(step.days()) else { break };
-        date = earlier;
+    pub(crate) fn contains(&self, at: Timestamp) -> bool {
+        at >= self.from && at <= self.until
     }
-    ticks.reverse();
-    ticks
+
+    /// Ticks at local midnights (hours for short spans), so that they are right on daylight-saving days.
+    pub(crate) fn ticks(&self, labels_max: usize) -> Vec<TimeTick> {
+        let hours = self.until.duration_since(self.from).as_hours().max(1);
+        if hours <= 48 { self.hour_ticks(hours) } else { self.day_ticks(labels_max, hours) }
+    }
+
+    fn hour_ticks(&self, hours: i64) -> Vec<TimeTick> {
+        let step = if hours <= 12 { 2 } else { 6 };
+        let mut ticks = Vec::new();
+        let Ok(mut at) = self.from.to_zoned(self.zone.clone()).start_of_day() else { return ticks };
+        while at.timestamp() <= self.until && ticks.len() < 64 {
+            if at.timestamp() >= self.from {
+                let label = if at.hour() == 0 {
+                    self.locale.day(at.date())
+                } else {
+                    self.locale.time(at.timestamp(), self.zone)
+                };
+                ticks.push(TimeTick { at: at.timestamp(), label });
+            }
+            // Civil arithmetic, so that 06:00 stays 06:00 after the clocks changed.
+            let next = at.datetime().checked_add(step.hours()).and_then(|next| self.zone.to_zoned(next));
+            let Ok(next) = next else { break };
+            at = next;
+        }
+        ticks
+    }
+
+    fn day_ticks(&self, labels_max: usize, hours: i64) -> Vec<TimeTick> {
+        let days = hours / 24 + 1;
+        let labels_max = i64::try_from(labels_max.max(2)).unwrap_or(8);
+        let step = [1, 2, 3, 7, 14, 30, 61, 91, 182, 365]
+            .into_iter()
+            .find(|step| days / step <= labels_max)
+            .unwrap_or(3650);
+        let mut ticks = Vec::new();
+        // Backwards from the end: today is what people look for first.
+        let mut date = self.zone.to_datetime(self.until).date();
+        while ticks.len() < 64 {
+            let Ok(midnight) = date.to_zoned(self.zone.clone()) else { break };
+            if midnight.timestamp() < self.from {
+                break;
+            }
+            ticks.push(TimeTick { at: midnight.timestamp(), label: label(self.locale, date, step) });
+            let Ok(earlier) = date.checked_sub(step.days()) else { break };
+            date = earlier;
+        }
+        ticks.reverse();
+        ticks
+    }
 }
 
 fn label(locale: Locale, date: jiff::civil::Date, step: i64) -> String {

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use vigie_charts::{
-    Band, Chart, Datum, Limit, LimitStep, Locale, Marker, Point, Severity, Side, Size, draw, summary,
+    Band, Chart, Datum, Limit, LimitStep, Locale, Marker, Point, Severity, Side, Size, Style, draw,
+    draw_with, summary,
 };
 
 fn at(text: &str) -> Timestamp {
@@ -148,6 +149,28 @@ fn blood_pressure_is_a_bar_from_diastolic_to_systolic() {
 }
 
 #[test]
+fn in_print_every_shape_and_text_carries_its_own_looks() {
+    let svg = draw_with(&glucose(Locale::Fr), Style::Print);
+    assert!(!svg.contains("class=") && !svg.contains("currentColor") && !svg.contains("var("), "{svg}");
+    let document = roxmltree::Document::parse(&svg).unwrap();
+    assert_eq!(document.root_element().attribute("width"), Some("720"));
+    for node in document.descendants().filter(|n| matches!(n.tag_name().name(), "path" | "circle" | "line")) {
+        assert!(node.attribute("stroke").or(node.attribute("fill")).is_some(), "{node:?}");
+    }
+}
+
+#[test]
+fn in_print_a_former_limit_keeps_its_value_beside_its_line() {
+    let svg = draw_with(&glucose(Locale::Fr), Style::Print);
+    assert!(svg.contains("&lt; 0,70</text>") && svg.contains("&lt; 0,54</text>"), "{svg}");
+}
+
+#[test]
+fn in_print_a_value_beyond_the_range_says_so_beside_its_arrow() {
+    assert!(draw_with(&glucose(Locale::Fr), Style::Print).contains(">HI</text>"));
+}
+
+#[test]
 fn a_year_of_five_minute_values_is_reduced_to_what_the_pixels_can_show() {
     let mut chart = glucose(Locale::Fr);
     chart.until = at("2026-11-22T08:00:00Z");
@@ -217,8 +240,9 @@ proptest! {
             zone: TimeZone::get("Europe/Paris").unwrap(),
             size: Size { width, height },
         };
-        let svg = draw(&chart);
-        prop_assert!(roxmltree::Document::parse(&svg).is_ok(), "{}", svg);
-        prop_assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        for svg in [draw(&chart), draw_with(&chart, Style::Print)] {
+            prop_assert!(roxmltree::Document::parse(&svg).is_ok(), "{}", svg);
+            prop_assert!(!svg.contains("NaN") && !svg.contains("inf"));
+        }
     }
 }
