@@ -1,11 +1,14 @@
 //! The picture itself.
 
-use crate::frame::{BandStretch, axes, bands, edge_labels, limit_labels, limit_line};
+use rust_decimal::Decimal;
+
+use crate::frame::{axes, bands, edge_labels, limit_labels, limit_line};
+use crate::layers::{Layers, Legend};
 use crate::reduce::{Spot, reduce};
-use crate::scale::{LEFT, Period, Scale, TOP};
+use crate::scale::{LEFT, Period, Scale, TOP, within};
 use crate::shapes;
 use crate::style::Part;
-use crate::summary::{in_words, summary};
+use crate::summary::{in_words, summary_with};
 use crate::svg::{Anchor, N, Svg, escape};
 use crate::{Chart, Datum, Point, Style};
 
@@ -18,27 +21,31 @@ const ARROW_LABELS_MAX: usize = 12;
 /// Draws a chart as an SVG element. Looks come from the page's style sheet through classes; the few
 /// attributes given keep it readable without one.
 pub fn draw(chart: &Chart) -> String {
-    draw_with(chart, Style::Page)
+    draw_with(chart, &Layers::default(), Style::Page)
 }
 
-/// Draws a chart in a style.
-pub fn draw_with(chart: &Chart, style: Style) -> String {
-    let scale = Scale::of(chart, std::iter::empty(), 0.0);
-    let mut svg = Svg::open(style, &chart.id, (scale.width, scale.height), &chart.name, &summary(chart));
+/// Draws a chart with layers, in a style. So are drawn: INR with the target of the time, weight with its
+/// moving average and the dry weight, pressure by morning and evening, other vital signs with the median of
+/// each day.
+pub fn draw_with(chart: &Chart, layers: &Layers, style: Style) -> String {
+    let width = within(chart.size).0;
+    let legend = Legend::of(chart, layers, style, width - LEFT);
+    let scale = Scale::of(chart, layers.values(), legend.height());
+    let mut svg =
+        Svg::open(style, &chart.id, (scale.width, scale.height), &chart.name, &summary_with(chart, layers));
     let id = escape(&chart.id);
     svg.raw(format_args!(
-        "<defs><clipPath id=\"{id}-clip\"><rect x=\"{cx}\" y=\"0\" width=\"{cw}\" height=\"{h}\"/></clipPath></defs>",
+        "<defs><clipPath id=\"{id}-clip\"><rect x=\"{cx}\" y=\"0\" width=\"{cw}\" height=\"{h}\"/></clipPath>",
         h = N(scale.height),
         // A shape on the edge is drawn whole.
         cx = N(LEFT - 8.0),
         cw = N(scale.right() - LEFT + 16.0),
     ));
-    let stretches: Vec<BandStretch> = chart
-        .band
-        .iter()
-        .map(|band| BandStretch { from: chart.from, until: chart.until, band: *band })
-        .collect();
+    layers.definitions(&mut svg, &id);
+    svg.raw(format_args!("</defs>"));
+    let stretches = layers.stretches(chart);
     bands(&mut svg, &scale, style, &stretches);
+    layers.pauses(&mut svg, chart, &scale, style);
     let edges: Vec<_> =
         stretches.last().map(|last| [last.band.low, last.band.high]).into_iter().flatten().collect();
     axes(&mut svg, chart, &scale, style, &edges);
@@ -46,11 +53,16 @@ pub fn draw_with(chart: &Chart, style: Style) -> String {
     for limit in &chart.limits {
         limit_line(&mut svg, chart, &scale, style, limit);
     }
-    let picture = Picture { chart, scale: &scale, style };
+    layers.reference(&mut svg, chart, &scale, style);
+    let picture = Picture { chart, layers, scale: &scale, style };
     picture.series(&mut svg);
+    layers.computed(&mut svg, chart, &scale, style);
     picture.markers(&mut svg);
     svg.raw(format_args!("</g>"));
-    edge_labels(&mut svg, scale.right() + 5.0, scale.bottom(), limit_labels(chart, &scale, style));
+    let mut labels = limit_labels(chart, &scale, style);
+    labels.extend(layers.labels(chart, &scale, style));
+    edge_labels(&mut svg, scale.right() + 5.0, scale.bottom(), labels);
+    legend.draw(&mut svg, &id, scale.bottom() + 20.0, style);
     let period = Period::of(chart);
     if !chart.series.iter().any(|point| period.contains(point.at)) {
         let words = match style {
@@ -69,6 +81,7 @@ pub fn draw_with(chart: &Chart, style: Style) -> String {
 /// What the parts of a picture have in common.
 struct Picture<'a> {
     chart: &'a Chart,
+    layers: &'a Layers,
     scale: &'a Scale,
     style: Style,
 }
@@ -88,7 +101,10 @@ impl Picture<'_> {
             .collect();
         if let Some(join_within) = chart.join_within {
             let near = |a: &Spot, b: &Spot| match (shown.get(a.index), shown.get(b.index)) {
-                (Some(a), Some(b)) => b.at.duration_since(a.at) <= join_within,
+                // Where the next in time lies beyond the range, a line past it would hide an extreme.
+                (Some(from), Some(to)) => {
+                    b.index == a.index + 1 && to.at.duration_since(from.at) <= join_within
+                }
                 _ => false,
             };
             for segment in spots.chunk_by(near) {
@@ -126,9 +142,7 @@ impl Picture<'_> {
                 N(x),
                 N(self.scale.y(value)),
             )),
-            Datum::Range { low, high } => {
-                self.range(svg, x, (self.scale.y(low), self.scale.y(high)), late, &label)
-            }
+            Datum::Range { low, high } => self.range(svg, point, (low, high), &label),
             Datum::Above(_) => self.arrow(svg, (x, TOP + 2.0), 1.0, late, &label),
             Datum::Below(_) => self.arrow(svg, (x, self.scale.bottom() - 2.0), -1.0, late, &label),
         }
@@ -144,16 +158,25 @@ impl Picture<'_> {
         }
     }
 
-    fn range(&self, svg: &mut Svg, x: f64, (base, top): (f64, f64), late: bool, label: &str) {
-        let name = self.style.name();
+    /// A pair: round ends, or square ones where it is told apart as of the evening.
+    fn range(&self, svg: &mut Svg, point: &Point, (low, high): (Decimal, Decimal), label: &str) {
+        let late = point.is_late();
         let end = self.style.part(Part::RangeEnd { late });
-        let (x, top, base) = (N(x), N(top), N(base));
+        let (x, top, base) = (self.scale.x(point.at), self.scale.y(high), self.scale.y(low));
         svg.raw(format_args!(
-            "<g {name}=\"range{}\"><title>{label}</title><line x1=\"{x}\" x2=\"{x}\" y1=\"{top}\" y2=\"{base}\" {}/>\
-             <circle {end} cx=\"{x}\" cy=\"{top}\" r=\"2.6\"/><circle {end} cx=\"{x}\" cy=\"{base}\" r=\"2.6\"/></g>",
-            if late { " late" } else { "" },
-            self.style.part(Part::RangeLine),
+            "<g {}=\"range{}\"><title>{label}</title>",
+            self.style.name(),
+            if late { " late" } else { "" }
         ));
+        svg.line((x, top), (x, base), self.style.part(Part::RangeLine));
+        for y in [top, base] {
+            if self.layers.is_evening(self.chart, point.at) {
+                svg.raw(format_args!("<path {end} d=\"{}\"/>", shapes::square(x, y, 2.6)));
+            } else {
+                svg.raw(format_args!("<circle {end} cx=\"{}\" cy=\"{}\" r=\"2.6\"/>", N(x), N(y)));
+            }
+        }
+        svg.raw(format_args!("</g>"));
     }
 
     /// A value beyond the meter's range: an arrow at the edge that it lies beyond.

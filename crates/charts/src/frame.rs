@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use crate::scale::{LEFT, Period, Scale};
+use crate::scale::{Axis, LEFT, Period, Scale};
 use crate::style::{Part, SOFT, TARGET_LINE};
 use crate::svg::{Anchor, N, Svg, escape};
 use crate::{Band, Chart, Limit, Locale, Side, Style};
@@ -36,7 +36,9 @@ pub(crate) fn axes(svg: &mut Svg, chart: &Chart, scale: &Scale, style: Style, ed
     values.draw(svg, &scale.y_ticks, edges, |value| scale.y(value));
     // The unit stands left of the ticks' column, above them: in the row of the alert shapes, but outside the plot.
     svg.text(2.0, 13.0, Anchor::Start, style.part(Part::Unit), &chart.unit);
-    time_axis(svg, &Period::of(chart), scale, scale.bottom(), style);
+    let roomy = scale.right() - LEFT >= 500.0;
+    let period = Period { weekdays: style == Style::Print && roomy, ..Period::of(chart) };
+    time_axis(svg, &period, &scale.time, (scale.right(), scale.bottom()), style);
     svg.raw(format_args!("</g>"));
 }
 
@@ -85,17 +87,23 @@ impl ValueAxis {
 }
 
 /// The line of time with ticks at local midnights.
-pub(crate) fn time_axis(svg: &mut Svg, period: &Period<'_>, scale: &Scale, bottom: f64, style: Style) {
-    svg.line((LEFT, bottom), (scale.right(), bottom), style.part(Part::AxisLine));
+pub(crate) fn time_axis(
+    svg: &mut Svg,
+    period: &Period<'_>,
+    time: &Axis,
+    (right, bottom): (f64, f64),
+    style: Style,
+) {
+    svg.line((LEFT, bottom), (right, bottom), style.part(Part::AxisLine));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a width of at most 4000")]
-    let labels_max = ((scale.right() - LEFT) / 62.0) as usize;
+    let labels_max = ((right - LEFT) / 62.0) as usize;
     let attributes = match style {
         Style::Page => String::new(),
         Style::Print => format!("fill=\"{SOFT}\""),
     };
     for tick in period.ticks(labels_max) {
-        let x = scale.x(tick.at);
-        if x < LEFT - 0.5 || x > scale.right() + 0.5 {
+        let x = time.when(tick.at);
+        if x < LEFT - 0.5 || x > right + 0.5 {
             continue;
         }
         svg.line((x, bottom), (x, bottom + 4.0), style.part(Part::Tick));

@@ -12,6 +12,7 @@
 mod chart;
 mod draw;
 mod frame;
+mod layers;
 mod reduce;
 mod scale;
 mod shapes;
@@ -22,6 +23,7 @@ mod words;
 
 pub use chart::{Band, Chart, Datum, Limit, LimitStep, Marker, Point, Severity, Side, Size};
 pub use draw::{draw, draw_with};
+pub use layers::{BandStep, Layers, Pause, Reference, Trend};
 pub use style::Style;
-pub use summary::summary;
+pub use summary::{summary, summary_with};
 pub use words::Locale;

@@ -153,11 +153,14 @@ pub(crate) struct Period<'a> {
     pub(crate) until: Timestamp,
     pub(crate) zone: &'a TimeZone,
     pub(crate) locale: Locale,
+    /// Name the weekday where each day has a tick and there is room.
+    pub(crate) weekdays: bool,
 }
 
 impl<'a> Period<'a> {
     pub(crate) fn of(chart: &'a Chart) -> Self {
-        Self { from: chart.from, until: chart.until, zone: &chart.zone, locale: chart.locale }
+        let Chart { from, until, zone, locale, .. } = chart;
+        Self { from: *from, until: *until, zone, locale: *locale, weekdays: false }
     }
 
     pub(crate) fn contains(&self, at: Timestamp) -> bool {
@@ -206,17 +209,21 @@ impl<'a> Period<'a> {
             if midnight.timestamp() < self.from {
                 break;
             }
-            ticks.push(TimeTick { at: midnight.timestamp(), label: label(self.locale, date, step) });
+            ticks.push(TimeTick { at: midnight.timestamp(), label: self.label(date, step, days <= 8) });
             let Ok(earlier) = date.checked_sub(step.days()) else { break };
             date = earlier;
         }
         ticks.reverse();
         ticks
     }
-}
 
-fn label(locale: Locale, date: jiff::civil::Date, step: i64) -> String {
-    if step >= 182 { locale.full_day(date) } else { locale.day(date) }
+    fn label(&self, date: jiff::civil::Date, step: i64, few: bool) -> String {
+        match step {
+            1 if few && self.weekdays => self.locale.weekday_and_day(date),
+            182.. => self.locale.full_day(date),
+            _ => self.locale.day(date),
+        }
+    }
 }
 
 #[cfg(test)]

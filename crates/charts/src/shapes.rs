@@ -19,3 +19,8 @@ pub(crate) fn arrow(x: f64, tip: f64, down: f64) -> String {
     let base = N(tip + 10.0 * down);
     format!("M{} {}L{} {base}L{} {base}Z", N(x), N(tip), N(x + 5.0), N(x - 5.0))
 }
+
+/// The path of a square around a point.
+pub(crate) fn square(x: f64, y: f64, half: f64) -> String {
+    format!("M{} {}h{side}v{side}h-{side}Z", N(x - half), N(y - half), side = N(half * 2.0))
+}

@@ -17,6 +17,8 @@ pub enum Style {
 pub(crate) const INK: &str = "#17212b";
 /// Text of less weight, axes: 7 : 1 on white.
 pub(crate) const SOFT: &str = "#4a5866";
+/// Hatching of a pause: 3.6 : 1 on white.
+pub(crate) const HATCH: &str = "#7c8997";
 /// Target range, as a line: 6 : 1 on white.
 pub(crate) const TARGET_LINE: &str = "#1f6b3a";
 /// Height of printed text in user units.
@@ -41,6 +43,13 @@ pub(crate) enum Part {
     LimitLabel(Severity),
     AlertLine,
     AlertShape(Severity),
+    Average,
+    Reference,
+    ReferenceLabel,
+    Median,
+    Pause,
+    PauseLabel,
+    Legend,
 }
 
 impl Style {
@@ -97,6 +106,13 @@ fn page(part: Part) -> &'static str {
         },
         Part::AlertLine => r#"stroke="currentColor" stroke-opacity="0.4" stroke-dasharray="1 3""#,
         Part::AlertShape(_) => "",
+        Part::Average => r#"class="average" fill="none" stroke="currentColor" stroke-width="2""#,
+        Part::Reference => r#"class="reference" stroke="currentColor""#,
+        Part::ReferenceLabel => r#"class="reference-label""#,
+        Part::Median => r#"class="median" stroke="currentColor" stroke-width="2""#,
+        Part::Pause => r#"class="pause""#,
+        Part::PauseLabel => r#"class="pause-label""#,
+        Part::Legend => r#"class="legend""#,
     }
 }
 
@@ -152,5 +168,14 @@ fn print(part: Part) -> &'static str {
         Part::AlertShape(Severity::Technical) => {
             r##"data-part="alert-shape technical" fill="#5d6b7c" stroke="#ffffff""##
         }
+        Part::Average => {
+            r##"data-part="average" fill="none" stroke="#17212b" stroke-width="2.2" stroke-linejoin="round""##
+        }
+        Part::Reference => r##"data-part="reference" stroke="#1f6b3a" stroke-width="1.3""##,
+        Part::ReferenceLabel => r##"data-part="reference-label" fill="#1f6b3a" font-weight="bold""##,
+        Part::Median => r##"data-part="median" stroke="#17212b" stroke-width="2.2""##,
+        Part::Pause => r#"data-part="pause""#,
+        Part::PauseLabel => r#"data-part="pause-label""#,
+        Part::Legend => r#"data-part="legend""#,
     }
 }

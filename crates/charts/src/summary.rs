@@ -2,7 +2,103 @@
 
 use rust_decimal::Decimal;
 
-use crate::{Chart, Datum, Limit, Locale, Side};
+use crate::layers::value_at;
+use crate::{Chart, Datum, Layers, Limit, Locale, Side};
+
+/// The text of `<desc>` of a chart with layers.
+pub fn summary_with(chart: &Chart, layers: &Layers) -> String {
+    let mut text = summary(chart);
+    let sentences = [
+        target(chart, layers),
+        computed(chart, layers),
+        sessions(chart, layers),
+        pauses(chart, layers),
+        (!layers.legend.is_empty()).then(|| layers.legend.clone()),
+    ];
+    for sentence in sentences.into_iter().flatten() {
+        text.push(' ');
+        text.push_str(&capitalised(&sentence));
+        if !sentence.ends_with('.') {
+            text.push('.');
+        }
+    }
+    text
+}
+
+/// The target at the end, and what it was before if it changed within the period.
+fn target(chart: &Chart, layers: &Layers) -> Option<String> {
+    if layers.bands.is_empty() {
+        return None;
+    }
+    let locale = chart.locale;
+    let stretches = layers.stretches(chart);
+    let range = |band: crate::Band| format!("{}–{}", locale.number(band.low), locale.number(band.high));
+    let (last, before) = stretches.split_last()?;
+    let mut text = format!("{} {}", locale.pick("cible", "target"), range(last.band));
+    if let Some(former) = before.last().filter(|former| former.band != last.band) {
+        let day = locale.day(chart.zone.to_datetime(last.from).date());
+        text.push_str(&match locale {
+            Locale::Fr => format!(" ({} avant le {day})", range(former.band)),
+            Locale::En => format!(" ({} before {day})", range(former.band)),
+        });
+    }
+    Some(text)
+}
+
+/// The last value of the moving average, and the reference in force.
+fn computed(chart: &Chart, layers: &Layers) -> Option<String> {
+    let within = |at| at >= chart.from && at <= chart.until;
+    let of_average = layers.average.as_ref().and_then(|trend| {
+        let (_, value) = trend.points.iter().rev().find(|(at, _)| within(*at))?;
+        Some(format!("{} {}", trend.name, in_words(Datum::Exact(*value), chart)))
+    });
+    let of_reference = layers.reference.as_ref().and_then(|reference| {
+        let value = value_at(&reference.steps, chart.until)?;
+        Some(format!("{} {}", reference.name, in_words(Datum::Exact(value), chart)))
+    });
+    let words: Vec<String> = [of_average, of_reference].into_iter().flatten().collect();
+    (!words.is_empty()).then(|| words.join(chart.locale.pick(" ; ", "; ")))
+}
+
+/// How many pairs were measured in the morning, how many in the evening.
+fn sessions(chart: &Chart, layers: &Layers) -> Option<String> {
+    layers.evening_from?;
+    let pairs: Vec<_> = chart
+        .series
+        .iter()
+        .filter(|p| p.at >= chart.from && p.at <= chart.until && matches!(p.value, Datum::Range { .. }))
+        .collect();
+    let evening = pairs.iter().filter(|point| layers.is_evening(chart, point.at)).count();
+    let morning = pairs.len() - evening;
+    (!pairs.is_empty()).then(|| match chart.locale {
+        Locale::Fr => format!("{morning} le matin, {evening} le soir"),
+        Locale::En => format!("{morning} in the morning, {evening} in the evening"),
+    })
+}
+
+fn pauses(chart: &Chart, layers: &Layers) -> Option<String> {
+    let locale = chart.locale;
+    let day = |at| locale.day(chart.zone.to_datetime(at).date());
+    let words: Vec<String> = layers
+        .pauses
+        .iter()
+        .filter(|pause| pause.from < chart.until && pause.until.is_none_or(|until| until > chart.from))
+        .map(|pause| {
+            let from = day(pause.from);
+            let mut words = match (locale, pause.until) {
+                (Locale::Fr, Some(until)) => format!("pause du {from} au {}", day(until)),
+                (Locale::En, Some(until)) => format!("pause {from} to {}", day(until)),
+                (Locale::Fr, None) => format!("pause depuis le {from}"),
+                (Locale::En, None) => format!("pause since {from}"),
+            };
+            if !pause.label.is_empty() {
+                words.push_str(&format!(" ({})", pause.label));
+            }
+            words
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join(locale.pick(" ; ", "; ")))
+}
 
 /// The text of `<desc>`.
 pub fn summary(chart: &Chart) -> String {

@@ -99,6 +99,11 @@ impl Svg {
     }
 }
 
+/// About how wide a printed text is. Rather too wide: it decides what fits.
+pub(crate) fn text_width(text: &str) -> f64 {
+    text.chars().map(|c| if matches!(c, '\u{202f}' | 'i' | 'l' | '.' | ',' | ' ') { 3.2 } else { 5.9 }).sum()
+}
+
 /// Text for element content and attribute values. Characters that XML 1.0 forbids are left out.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());

@@ -20,6 +20,9 @@ const MONTHS_FR: [&str; 12] =
 const MONTHS_EN: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"];
 
+const WEEKDAYS_FR: [&str; 7] = ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."];
+const WEEKDAYS_EN: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+
 impl Locale {
     /// Picks the text of this language.
     pub fn pick<'a>(self, fr: &'a str, en: &'a str) -> &'a str {
@@ -54,6 +57,20 @@ impl Locale {
     pub fn day(self, date: Date) -> String {
         let ordinal = if date.day() == 1 && self == Self::Fr { "er" } else { "" };
         format!("{}{ordinal}\u{a0}{}", date.day(), self.month(date))
+    }
+
+    /// `dim. 22 nov.`, `Sun 22 Nov`.
+    pub fn weekday_and_day(self, date: Date) -> String {
+        format!("{}\u{a0}{}", self.weekday(date), self.day(date))
+    }
+
+    fn weekday(self, date: Date) -> &'static str {
+        let weekdays = match self {
+            Self::Fr => &WEEKDAYS_FR,
+            Self::En => &WEEKDAYS_EN,
+        };
+        let index = usize::try_from(date.weekday().to_monday_zero_offset());
+        index.ok().and_then(|index| weekdays.get(index)).copied().unwrap_or("")
     }
 
     /// `22 nov. 2026`, `22 Nov 2026`.

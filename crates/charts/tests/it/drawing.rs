@@ -1,27 +1,15 @@
-//! What a reader of the picture, with or without eyes, can rely on.
+//! Charts over time.
 
-#![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
-
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use vigie_charts::{
-    Band, Chart, Datum, Limit, LimitStep, Locale, Marker, Point, Severity, Side, Size, Style, draw,
-    draw_with, summary,
+    Band, BandStep, Chart, Datum, Layers, Limit, LimitStep, Locale, Marker, Pause, Point, Reference,
+    Severity, Side, Size, Style, Trend, draw, draw_with, summary,
 };
 
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-fn number(text: &str) -> Decimal {
-    text.parse().unwrap()
-}
-
-fn point(when: &str, value: &str) -> Point {
-    Point { at: at(when), received_at: at(when), value: Datum::Exact(number(value)) }
-}
+use crate::support::{any_datum, any_decimal, any_time, at, number, point};
 
 fn glucose(locale: Locale) -> Chart {
     Chart {
@@ -150,7 +138,7 @@ fn blood_pressure_is_a_bar_from_diastolic_to_systolic() {
 
 #[test]
 fn in_print_every_shape_and_text_carries_its_own_looks() {
-    let svg = draw_with(&glucose(Locale::Fr), Style::Print);
+    let svg = draw_with(&glucose(Locale::Fr), &Layers::default(), Style::Print);
     assert!(!svg.contains("class=") && !svg.contains("currentColor") && !svg.contains("var("), "{svg}");
     let document = roxmltree::Document::parse(&svg).unwrap();
     assert_eq!(document.root_element().attribute("width"), Some("720"));
@@ -161,13 +149,13 @@ fn in_print_every_shape_and_text_carries_its_own_looks() {
 
 #[test]
 fn in_print_a_former_limit_keeps_its_value_beside_its_line() {
-    let svg = draw_with(&glucose(Locale::Fr), Style::Print);
+    let svg = draw_with(&glucose(Locale::Fr), &Layers::default(), Style::Print);
     assert!(svg.contains("&lt; 0,70</text>") && svg.contains("&lt; 0,54</text>"), "{svg}");
 }
 
 #[test]
 fn in_print_a_value_beyond_the_range_says_so_beside_its_arrow() {
-    assert!(draw_with(&glucose(Locale::Fr), Style::Print).contains(">HI</text>"));
+    assert!(draw_with(&glucose(Locale::Fr), &Layers::default(), Style::Print).contains(">HI</text>"));
 }
 
 #[test]
@@ -191,24 +179,6 @@ fn an_empty_period_says_so() {
     chart.series.clear();
     assert!(draw(&chart).contains("No measurement in this period"));
     assert!(summary(&chart).contains("no measurement."));
-}
-
-fn any_decimal() -> impl Strategy<Value = Decimal> {
-    (any::<i64>(), 0u32..10).prop_map(|(digits, scale)| Decimal::new(digits, scale))
-}
-
-fn any_datum() -> impl Strategy<Value = Datum> {
-    prop_oneof![
-        any_decimal().prop_map(Datum::Exact),
-        proptest::option::of(any_decimal()).prop_map(Datum::Below),
-        proptest::option::of(any_decimal()).prop_map(Datum::Above),
-        (any_decimal(), any_decimal()).prop_map(|(low, high)| Datum::Range { low, high }),
-    ]
-}
-
-fn any_time() -> impl Strategy<Value = Timestamp> {
-    // Years 1 to 9000, ends of the calendar included.
-    (-62_000_000_000i64..221_000_000_000).prop_map(|s| Timestamp::from_second(s).unwrap())
 }
 
 proptest! {
@@ -240,7 +210,24 @@ proptest! {
             zone: TimeZone::get("Europe/Paris").unwrap(),
             size: Size { width, height },
         };
-        for svg in [draw(&chart), draw_with(&chart, Style::Print)] {
+        let any_value = chart.limits[0].steps.iter().find_map(|step| step.value);
+        let layers = Layers {
+            bands: chart.limits[0].steps.iter().map(|step| BandStep {
+                from: step.from, band: step.value.map(|value| Band { low: value, high: Decimal::MAX }),
+            }).collect(),
+            pauses: chart.series.iter().map(|p| Pause {
+                from: p.at, until: join.then_some(p.received_at), label: label.clone(),
+            }).collect(),
+            average: any_value.map(|value| Trend {
+                name: label.clone(), points: chart.series.iter().map(|p| (p.at, value)).collect(),
+                join_within: SignedDuration::from_hours(30),
+            }),
+            reference: Some(Reference { name: label.clone(), steps: chart.limits[0].steps.clone() }),
+            daily_medians: true,
+            evening_from: join.then(|| jiff::civil::time(12, 0, 0, 0)),
+            legend: label,
+        };
+        for svg in [draw(&chart), draw_with(&chart, &layers, Style::Print)] {
             prop_assert!(roxmltree::Document::parse(&svg).is_ok(), "{}", svg);
             prop_assert!(!svg.contains("NaN") && !svg.contains("inf"));
         }
