@@ -44,11 +44,11 @@ pub fn draw_with(chart: &Chart, layers: &Layers, style: Style) -> String {
     layers.definitions(&mut svg, &id);
     svg.raw(format_args!("</defs>"));
     let stretches = layers.stretches(chart);
-    bands(&mut svg, &scale, style, &stretches);
-    layers.pauses(&mut svg, chart, &scale, style);
+    bands(&mut svg, &scale, chart.locale, style, &stretches);
     let edges: Vec<_> =
         stretches.last().map(|last| [last.band.low, last.band.high]).into_iter().flatten().collect();
     axes(&mut svg, chart, &scale, style, &edges);
+    layers.pauses(&mut svg, chart, &scale, style);
     svg.raw(format_args!("<g clip-path=\"url(#{id}-clip)\">"));
     for limit in &chart.limits {
         limit_line(&mut svg, chart, &scale, style, limit);
@@ -59,7 +59,7 @@ pub fn draw_with(chart: &Chart, layers: &Layers, style: Style) -> String {
     layers.computed(&mut svg, chart, &scale, style);
     picture.markers(&mut svg);
     svg.raw(format_args!("</g>"));
-    let mut labels = limit_labels(chart, &scale, style);
+    let mut labels = limit_labels(chart, layers, &scale, style);
     labels.extend(layers.labels(chart, &scale, style));
     edge_labels(&mut svg, scale.right() + 5.0, scale.bottom(), labels);
     legend.draw(&mut svg, &id, scale.bottom() + 20.0, style);

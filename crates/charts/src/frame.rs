@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use crate::scale::{Axis, LEFT, Period, Scale};
 use crate::style::{Part, SOFT, TARGET_LINE};
 use crate::svg::{Anchor, N, Svg, escape};
-use crate::{Band, Chart, Limit, Locale, Side, Style};
+use crate::{Band, Chart, Layers, Limit, Locale, Side, Style};
 
 /// The target band, from when to when it was in force.
 pub(crate) struct BandStretch {
@@ -16,14 +16,21 @@ pub(crate) struct BandStretch {
 }
 
 /// Draws the target band and, in print, its edges: a pale area alone is lost on paper.
-pub(crate) fn bands(svg: &mut Svg, scale: &Scale, style: Style, stretches: &[BandStretch]) {
-    for stretch in stretches {
+pub(crate) fn bands(svg: &mut Svg, scale: &Scale, locale: Locale, style: Style, stretches: &[BandStretch]) {
+    for (i, stretch) in stretches.iter().enumerate() {
         let (left, right) = (scale.x(stretch.from).max(LEFT), scale.x(stretch.until).min(scale.right()));
         let (top, base) = (scale.y(stretch.band.high), scale.y(stretch.band.low));
         svg.rect((left, top), right - left, base - top, style.part(Part::Band));
         if style == Style::Print {
             for y in [top, base] {
                 svg.line((left, y), (right, y), &format!("stroke=\"{TARGET_LINE}\" stroke-width=\"0.8\""));
+            }
+            // The one in force is numbered at the axis, former ones at their end.
+            if i + 1 < stretches.len() {
+                let words =
+                    format!("{}–{}", locale.number(stretch.band.low), locale.number(stretch.band.high));
+                let bold = format!("data-part=\"target\" fill=\"{TARGET_LINE}\"");
+                svg.text(right - 3.0, top - 3.0, Anchor::End, &bold, &words);
             }
         }
     }
@@ -136,9 +143,13 @@ pub(crate) fn limit_line(svg: &mut Svg, chart: &Chart, scale: &Scale, style: Sty
     }
     if style == Style::Print {
         for (x, y, value) in former {
-            // Left of the step that ends it, above its line.
+            // Left of the step that ends it, on the dangerous side of its line.
+            let y = match limit.side {
+                Side::Low => y + 10.0,
+                Side::High => y - 3.0,
+            };
             let label = format!("{} {}", sign(limit.side), chart.locale.number(value));
-            svg.text(x - 3.0, y - 3.0, Anchor::End, style.part(Part::LimitLabel(limit.severity)), &label);
+            svg.text(x - 3.0, y, Anchor::End, style.part(Part::LimitLabel(limit.severity)), &label);
         }
     }
 }
@@ -158,16 +169,18 @@ pub(crate) struct EdgeLabel {
 }
 
 /// Values of the limits now in force.
-pub(crate) fn limit_labels(chart: &Chart, scale: &Scale, style: Style) -> Vec<EdgeLabel> {
+pub(crate) fn limit_labels(chart: &Chart, layers: &Layers, scale: &Scale, style: Style) -> Vec<EdgeLabel> {
     chart
         .limits
         .iter()
-        .filter_map(|limit| {
+        .enumerate()
+        .filter_map(|(index, limit)| {
+            let name = layers.limit_names.get(index).map(|name| format!("{name} ")).unwrap_or_default();
             let step = limit.steps.iter().rev().find(|step| step.from <= chart.until)?;
             let value = step.value?;
             Some(EdgeLabel {
                 y: scale.y(value),
-                text: format!("{} {}", sign(limit.side), chart.locale.number(value)),
+                text: format!("{name}{} {}", sign(limit.side), chart.locale.number(value)),
                 attributes: style.part(Part::LimitLabel(limit.severity)).to_owned(),
             })
         })

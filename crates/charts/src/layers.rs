@@ -72,6 +72,9 @@ pub struct Layers {
     /// Pairs measured at this local time or later are of the evening and have square ends, those before
     /// round ones. `None`: they are not told apart.
     pub evening_from: Option<Time>,
+    /// What each of the chart's limits is about, in their order, where the sign alone does not say it
+    /// (`SBP`, `DBP`). May be shorter.
+    pub limit_names: Vec<String>,
     /// A sentence under the picture, such as the shares of time in range.
     pub legend: String,
 }
@@ -111,8 +114,7 @@ impl Layers {
         if !self.pauses.is_empty() {
             svg.raw(format_args!(
                 "<pattern id=\"{id}-pause\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" \
-                 patternTransform=\"rotate(45)\"><rect width=\"6\" height=\"6\" fill=\"#ffffff\"/>\
-                 <line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\" stroke=\"{HATCH}\" stroke-width=\"1.4\"/></pattern>"
+                 patternTransform=\"rotate(45)\"><line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\" stroke=\"{HATCH}\" stroke-width=\"1.4\"/></pattern>"
             ));
         }
     }

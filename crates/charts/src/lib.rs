@@ -9,21 +9,28 @@
 //! - more points than pixels are reduced to first, lowest, highest and last of each pixel column, so that
 //!   no extreme is ever lost.
 
+mod adherence;
 mod chart;
 mod draw;
 mod frame;
 mod layers;
+mod picture;
+mod range_bar;
 mod reduce;
 mod scale;
 mod shapes;
+mod sparkline;
 mod style;
 mod summary;
 mod svg;
 mod words;
 
+pub use adherence::{Adherence, AdherenceDay, DayState, adherence, adherence_summary};
 pub use chart::{Band, Chart, Datum, Limit, LimitStep, Marker, Point, Severity, Side, Size};
 pub use draw::{draw, draw_with};
 pub use layers::{BandStep, Layers, Pause, Reference, Trend};
+pub use range_bar::{RangeBar, RangeGoals, RangeShares, range_bar, range_bar_summary};
+pub use sparkline::{Sparkline, sparkline, sparkline_summary};
 pub use style::Style;
 pub use summary::{summary, summary_with};
 pub use words::Locale;

@@ -64,6 +64,13 @@ impl Locale {
         format!("{}\u{a0}{}", self.weekday(date), self.day(date))
     }
 
+    /// The letter of the weekday: `L M M J V S D`, `M T W T F S S`.
+    pub fn weekday_letter(self, date: Date) -> &'static str {
+        let letters: &'static str = self.pick("LMMJVSD", "MTWTFSS");
+        let index = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0);
+        letters.get(index..=index).unwrap_or("")
+    }
+
     fn weekday(self, date: Date) -> &'static str {
         let weekdays = match self {
             Self::Fr => &WEEKDAYS_FR,

@@ -225,6 +225,7 @@ proptest! {
             reference: Some(Reference { name: label.clone(), steps: chart.limits[0].steps.clone() }),
             daily_medians: true,
             evening_from: join.then(|| jiff::civil::time(12, 0, 0, 0)),
+            limit_names: vec![label.clone()],
             legend: label,
         };
         for svg in [draw(&chart), draw_with(&chart, &layers, Style::Print)] {

@@ -79,6 +79,7 @@ fn the_target_changes_its_height_at_its_date() {
     let (x, width, y) = (parts(&svg, "band", "x"), parts(&svg, "band", "width"), parts(&svg, "band", "y"));
     assert_eq!(x.len(), 2);
     assert_ne!(y[0], y[1]);
+    assert!(is_written(&svg, "2,0–3,0") && is_written(&svg, "2,5") && is_written(&svg, "3,5"));
     // 61 of 127 days lie before 1 October; the plot is 532 wide and begins at 50.
     let step = 50.0 + 532.0 * 61.0 / 127.0;
     assert!((x[1].parse::<f64>().unwrap() - step).abs() < 0.1, "{x:?}");

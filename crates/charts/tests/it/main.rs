@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
 
+mod adherence;
 mod drawing;
 mod layers;
+mod range_bar;
+mod sparkline;
 mod support;
