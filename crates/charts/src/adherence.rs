@@ -96,13 +96,13 @@ pub fn adherence_summary(strip: &Adherence) -> String {
         [Symbol::Complete, Symbol::Partial, Symbol::None, Symbol::Paused, Symbol::Outside]
             .into_iter()
             .filter(|kind| count(*kind) > 0)
-            .map(|kind| format!("{} {}", count(kind), words(locale, kind)))
+            .map(|kind| format!("{} {}", words(locale, kind), count(kind)))
             .collect();
     let kinds = kinds.join(", ");
     let (from, until) = (locale.full_day(first.date), locale.full_day(last.date));
     match locale {
         Locale::Fr => format!(
-            "{}, du {from} au {until}{colon}{received} mesures reçues sur {expected} attendues. Jours{colon}{kinds}.",
+            "{}, du {from} au {until}{colon}mesures reçues {received} sur {expected} attendues. Jours{colon}{kinds}.",
             strip.name
         ),
         Locale::En => format!(

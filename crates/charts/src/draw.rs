@@ -10,7 +10,7 @@ use crate::shapes;
 use crate::style::Part;
 use crate::summary::{in_words, summary_with};
 use crate::svg::{Anchor, N, Svg, escape};
-use crate::{Chart, Datum, Point, Style};
+use crate::{Chart, Datum, Point, Style, curve};
 
 /// Above this many points, dots would be a smear: only the line is drawn.
 const DOTS_MAX: usize = 260;
@@ -91,24 +91,10 @@ impl Picture<'_> {
         let (chart, scale) = (self.chart, self.scale);
         let period = Period::of(chart);
         let shown: Vec<&Point> = chart.series.iter().filter(|point| period.contains(point.at)).collect();
-        let spots: Vec<Spot> = shown
-            .iter()
-            .enumerate()
-            .filter_map(|(index, point)| match point.value {
-                Datum::Exact(value) => Some(Spot { index, x: scale.x(point.at), y: scale.y(value) }),
-                Datum::Below(_) | Datum::Above(_) | Datum::Range { .. } => None,
-            })
-            .collect();
+        let spots = curve::spots(&shown, |point, value| (scale.x(point.at), scale.y(value)));
         if let Some(join_within) = chart.join_within {
-            let near = |a: &Spot, b: &Spot| match (shown.get(a.index), shown.get(b.index)) {
-                // Where the next in time lies beyond the range, a line past it would hide an extreme.
-                (Some(from), Some(to)) => {
-                    b.index == a.index + 1 && to.at.duration_since(from.at) <= join_within
-                }
-                _ => false,
-            };
-            for segment in spots.chunk_by(near) {
-                polyline(svg, &reduce(segment), self.style.part(Part::Line));
+            for segment in curve::segments(&shown, &spots, join_within) {
+                polyline(svg, &segment, self.style.part(Part::Line));
             }
         }
         let beyond = shown.iter().filter(|p| matches!(p.value, Datum::Above(_) | Datum::Below(_))).count();

@@ -85,9 +85,10 @@ fn pauses(chart: &Chart, layers: &Layers) -> Option<String> {
         .filter(|pause| pause.from < chart.until && pause.until.is_none_or(|until| until > chart.from))
         .map(|pause| {
             let from = day(pause.from);
+            let last = |until| locale.day(Locale::last_day(until, &chart.zone));
             let mut words = match (locale, pause.until) {
-                (Locale::Fr, Some(until)) => format!("pause du {from} au {}", day(until)),
-                (Locale::En, Some(until)) => format!("pause {from} to {}", day(until)),
+                (Locale::Fr, Some(until)) => format!("pause du {from} au {}", last(until)),
+                (Locale::En, Some(until)) => format!("pause {from} to {}", last(until)),
                 (Locale::Fr, None) => format!("pause depuis le {from}"),
                 (Locale::En, None) => format!("pause since {from}"),
             };
@@ -103,10 +104,11 @@ fn pauses(chart: &Chart, layers: &Layers) -> Option<String> {
 /// The text of `<desc>`.
 pub fn summary(chart: &Chart) -> String {
     let locale = chart.locale;
-    let day = |at| locale.full_day(chart.zone.to_datetime(at).date());
+    let first = locale.full_day(chart.zone.to_datetime(chart.from).date());
+    let last = locale.full_day(Locale::last_day(chart.until, &chart.zone));
     let mut text = match locale {
-        Locale::Fr => format!("{}, du {} au {} : ", chart.name, day(chart.from), day(chart.until)),
-        Locale::En => format!("{}, {} to {}: ", chart.name, day(chart.from), day(chart.until)),
+        Locale::Fr => format!("{}, du {first} au {last} : ", chart.name),
+        Locale::En => format!("{}, {first} to {last}: ", chart.name),
     };
     let shown: Vec<_> = chart.series.iter().filter(|p| p.at >= chart.from && p.at <= chart.until).collect();
     let Some(last) = shown.last() else {

@@ -1,8 +1,8 @@
 //! Numbers and dates as people of a language write them. 24-hour clock; a month is never a number alone.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 
 /// Language of a chart.
@@ -83,6 +83,12 @@ impl Locale {
     /// `22 nov. 2026`, `22 Nov 2026`.
     pub fn full_day(self, date: Date) -> String {
         format!("{}\u{a0}{}", self.day(date), date.year())
+    }
+
+    /// The last local day of a stretch of time whose end is not part of it: one that ends at midnight ends
+    /// with the day before.
+    pub(crate) fn last_day(until: Timestamp, zone: &TimeZone) -> Date {
+        zone.to_datetime(until.saturating_sub(SignedDuration::from_nanos(1)).unwrap_or(until)).date()
     }
 
     /// `07:00`.

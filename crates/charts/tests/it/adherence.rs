@@ -69,12 +69,12 @@ fn the_summary_counts_no_more_than_was_expected_of_a_day() {
     assert_eq!(
         adherence_summary(&week(Locale::En)).replace('\u{a0}', " "),
         "Weights expected and received, 16 Nov 2026 to 22 Nov 2026: 9 of 16 expected measurements received. \
-         Days: 2 complete, 1 partial, 1 nothing received, 1 paused, 2 not expected."
+         Days: complete 2, partial 1, nothing received 1, paused 1, not expected 2."
     );
     assert_eq!(
         adherence_summary(&week(Locale::Fr)).replace('\u{a0}', " "),
-        "Poids attendus et reçus, du 16 nov. 2026 au 22 nov. 2026\u{202f}: 9 mesures reçues sur 16 attendues. \
-         Jours\u{202f}: 2 complet, 1 partiel, 1 rien reçu, 1 pause, 2 non attendu."
+        "Poids attendus et reçus, du 16 nov. 2026 au 22 nov. 2026\u{202f}: mesures reçues 9 sur 16 attendues. \
+         Jours\u{202f}: complet 2, partiel 1, rien reçu 1, pause 1, non attendu 2."
     );
 }
 

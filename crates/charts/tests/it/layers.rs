@@ -130,9 +130,14 @@ fn weight_has_its_average_with_gaps_its_dry_weight_and_its_pauses() {
     // Wednesday and Thursday: days 3 and 4 of 7.
     let (x, width) = (parts(&svg, "pause", "x"), parts(&svg, "pause", "width"));
     assert_eq!((x[0].as_str(), width[0].as_str()), ("202", "152"));
+    assert!(
+        summary_with(&chart, &layers)
+            .replace('\u{a0}', " ")
+            .starts_with("Poids, du 16 nov. 2026 au 22 nov. 2026 :")
+    );
     assert!(is_written(&svg, "hôpital") && is_written(&svg, "poids sec") && is_written(&svg, "78,5"));
     assert!(summary_with(&chart, &layers).replace('\u{a0}', " ").ends_with(
-        "Moyenne sur 7 jours 81,1 kg ; poids sec 78,5 kg. Pause du 18 nov. au 20 nov. (hôpital)."
+        "Moyenne sur 7 jours 81,1 kg ; poids sec 78,5 kg. Pause du 18 nov. au 19 nov. (hôpital)."
     ));
 }
 

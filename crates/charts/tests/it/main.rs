@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
 
 mod adherence;
+mod daily_profile;
 mod drawing;
+mod lanes;
 mod layers;
 mod range_bar;
+mod small_days;
 mod sparkline;
 mod support;
