@@ -1,5 +1,5 @@
 //! The medicine of Vigie, as pure functions: ids, vital signs and their codes, units, readings,
-//! plausibility, rules, [`judge()`] and [`reconcile()`].
+//! plausibility, rules, [`judge()`] and [`reconcile()`], and the [metrics] of reports.
 //!
 //! No I/O, no async, and nothing in here ever asks what time it is: `as_of` is handed in. So the same
 //! record gives the same alerts on every machine, today and in ten years.
@@ -8,6 +8,7 @@ mod alert;
 mod conversion;
 mod ids;
 mod judge;
+pub mod metrics;
 pub mod plans;
 mod plausibility;
 mod reading;

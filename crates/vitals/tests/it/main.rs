@@ -5,6 +5,18 @@ mod changes;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod metrics_glucose;
+#[cfg(test)]
+mod metrics_inr;
+#[cfg(test)]
+mod metrics_properties;
+#[cfg(test)]
+mod metrics_published;
+#[cfg(test)]
+mod metrics_samples;
+#[cfg(test)]
+mod metrics_signs;
+#[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod order;
