@@ -112,7 +112,7 @@ async fn open(
     )
     .execute(&mut **tx)
     .await?;
-    insert_evidence(tx, patient, id, rule, evidence).await?;
+    insert_evidence(tx, patient, id, rule, evidence, now).await?;
     note(tx, patient, id, "opened", json!({ "priority": priority.as_str() }), now).await
 }
 
@@ -128,7 +128,7 @@ async fn append(
     let row = sqlx::query!("SELECT rule, happened_at, known_at, worst FROM alert WHERE id = $1", alert.0)
         .fetch_one(&mut **tx)
         .await?;
-    insert_evidence(tx, patient, alert, &RuleId(row.rule), evidence).await?;
+    insert_evidence(tx, patient, alert, &RuleId(row.rule), evidence, now).await?;
     let on_record: Evidence = serde_json::from_value(row.worst).map_err(Error::inconsistent)?;
     let worst = worst(evidence.iter().chain([&on_record])).unwrap_or(&on_record);
     let (mut happened_at, mut known_at) = (row.happened_at.to_jiff(), row.known_at.to_jiff());
@@ -165,6 +165,7 @@ async fn insert_evidence(
     alert: AlertId,
     rule: &RuleId,
     evidence: &[Evidence],
+    now: Timestamp,
 ) -> Result<()> {
     let breaches: Vec<String> = evidence.iter().map(breach_of).collect();
     let happened: Vec<_> = evidence.iter().map(|e| e.happened_at.to_sqlx()).collect();
@@ -175,19 +176,21 @@ async fn insert_evidence(
         .map_err(Error::inconsistent)?;
     sqlx::query!(
         r#"
-        INSERT INTO alert_evidence (alert_id, patient_id, rule, breach, happened_at, evidence)
-        SELECT $1, $2, $3, breach, happened_at, evidence
+        INSERT INTO alert_evidence (alert_id, patient_id, rule, breach, happened_at, evidence, recorded_at)
+        SELECT $1, $2, $3, breach, happened_at, evidence, $7
         FROM unnest($4::text[], $5::timestamptz[], $6::jsonb[]) AS e(breach, happened_at, evidence)
-        -- A breach already on this alert may become graver by a late reference: the graver entry stays.
-        ON CONFLICT (patient_id, rule, breach) DO UPDATE SET evidence = excluded.evidence
-        WHERE alert_evidence.alert_id = excluded.alert_id
+        -- A breach already on this alert may become graver by a late reference: the graver entry takes its place, and a
+        -- trigger keeps the earlier one for reports on what was known before.
+        ON CONFLICT (patient_id, rule, breach) DO UPDATE SET evidence = excluded.evidence, recorded_at = excluded.recorded_at
+        WHERE alert_evidence.alert_id = excluded.alert_id AND alert_evidence.evidence IS DISTINCT FROM excluded.evidence
         "#,
         alert.0,
         patient.0,
         rule.as_str(),
         &breaches,
         &happened as _,
-        &bodies
+        &bodies,
+        now.to_sqlx() as _
     )
     .execute(&mut **tx)
     .await?;

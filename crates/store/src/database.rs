@@ -21,6 +21,8 @@ pub enum Role {
     Gateway,
     /// Judging workers.
     Alerts,
+    /// Makes and sends weekly reports.
+    Reports,
     /// Pages and API.
     Dashboard,
     /// Enrolment and accounts, from the command line.
@@ -33,6 +35,7 @@ impl Role {
         match self {
             Self::Gateway => "vigie_gateway",
             Self::Alerts => "vigie_alerts",
+            Self::Reports => "vigie_reports",
             Self::Dashboard => "vigie_dashboard",
             Self::Admin => "vigie_admin",
         }
@@ -42,6 +45,7 @@ impl Role {
         match self {
             Self::Gateway => "SET ROLE vigie_gateway",
             Self::Alerts => "SET ROLE vigie_alerts",
+            Self::Reports => "SET ROLE vigie_reports",
             Self::Dashboard => "SET ROLE vigie_dashboard",
             Self::Admin => "SET ROLE vigie_admin",
         }

@@ -63,18 +63,24 @@ pub async fn enrol(tx: &mut Tx, device: &NewDevice) -> Result<bool> {
     Ok(true)
 }
 
-/// Hands a device to a patient from a moment on; who held it until then holds it no longer.
-pub async fn assign(tx: &mut Tx, device: &DeviceId, patient: PatientId, from: Timestamp) -> Result<()> {
+/// Takes a device back: who held it at this moment holds it no longer. Nobody holds it then.
+pub async fn take_back(tx: &mut Tx, device: &DeviceId, at: Timestamp) -> Result<()> {
     sqlx::query!(
         r#"
         UPDATE device_assignment SET held = tstzrange(lower(held), $2)
         WHERE device_id = $1 AND held @> $2::timestamptz AND lower(held) < $2
         "#,
         device.as_str(),
-        from.to_sqlx() as _
+        at.to_sqlx() as _
     )
     .execute(&mut **tx)
     .await?;
+    Ok(())
+}
+
+/// Hands a device to a patient from a moment on; who held it until then holds it no longer.
+pub async fn assign(tx: &mut Tx, device: &DeviceId, patient: PatientId, from: Timestamp) -> Result<()> {
+    take_back(tx, device, from).await?;
     sqlx::query!(
         "INSERT INTO device_assignment (device_id, patient_id, held) VALUES ($1, $2, tstzrange($3, NULL))",
         device.as_str(),

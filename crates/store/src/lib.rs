@@ -19,6 +19,7 @@ pub mod judgement;
 mod migrate;
 pub mod patients;
 mod ranges;
+pub mod reports;
 pub mod rules;
 pub mod setup;
 pub mod staff;
@@ -27,5 +28,5 @@ pub mod worklist;
 
 pub use database::{Database, Role, Tx};
 pub use error::{Error, Result};
-pub use migrate::{create_database, migrate};
+pub use migrate::{create_database, drop_database, migrate};
 pub use ranges::{LedgerKey, Ranges};

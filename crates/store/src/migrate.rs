@@ -14,7 +14,7 @@ pub async fn migrate(url: &str) -> Result<()> {
     MIGRATOR.run(&mut connection).await?;
     // So that every process can see at its start whether the database fits it.
     sqlx::query(
-        "GRANT SELECT ON _sqlx_migrations TO vigie_gateway, vigie_alerts, vigie_dashboard, vigie_admin",
+        "GRANT SELECT ON _sqlx_migrations TO vigie_gateway, vigie_alerts, vigie_reports, vigie_dashboard, vigie_admin",
     )
     .execute(&mut connection)
     .await?;
@@ -48,14 +48,28 @@ pub async fn create_database(url: &str, name: &str) -> Result<()> {
     .fetch_one(&mut connection)
     .await?;
     if !there {
-        let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        if !plain {
-            return Err(Error::Unsafe(format!(
-                "{name:?} is no name for a database here: letters a-z and _ only"
-            )));
-        }
+        let name = checked_name(name)?;
         // A name cannot be a parameter; it was checked above.
         sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await?;
     }
     Ok(connection.close().await?)
+}
+
+/// Drops the database `name` with all that is in it, also while somebody is connected to it; nothing when it is not
+/// there. `url` is an administrator's, of another database. For a demo that was killed while it was being made.
+pub async fn drop_database(url: &str, name: &str) -> Result<()> {
+    let name = checked_name(name)?;
+    let mut connection = PgConnection::connect_with(&connect_options(url)?).await?;
+    // A name cannot be a parameter; it was checked above.
+    sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+        .execute(&mut connection)
+        .await?;
+    Ok(connection.close().await?)
+}
+
+fn checked_name(name: &str) -> Result<&str> {
+    if !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
+        return Ok(name);
+    }
+    Err(Error::Unsafe(format!("{name:?} is no name for a database here: letters a-z and _ only")))
 }

@@ -166,10 +166,11 @@ pub async fn start_plan(
     now: Timestamp,
 ) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO care_plan (patient_id, plan, started_at) VALUES ($1, $2, $3)",
+        "INSERT INTO care_plan (patient_id, plan, started_at, recorded_at) VALUES ($1, $2, $3, $4)",
         patient.0,
         plan.code(),
-        from.to_sqlx() as _
+        from.to_sqlx() as _,
+        now.to_sqlx() as _
     )
     .execute(&mut **tx)
     .await?;
