@@ -95,7 +95,8 @@ mod tests {
     }
 
     /// Where keys are named.
-    const NAMED_BY: [&str; 3] = ["crates/words/src", "dashboard-api/src", "dashboard-api/templates"];
+    const NAMED_BY: [&str; 4] =
+        ["crates/words/src", "dashboard-api/src", "dashboard-api/templates", "reports/src"];
 
     /// Every file that names keys.
     fn sources() -> Vec<(std::path::PathBuf, String)> {

@@ -1,0 +1,3 @@
+//! The weekly report.
+
+pub mod content;
