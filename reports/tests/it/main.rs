@@ -14,3 +14,18 @@ mod content_practice;
 mod content_properties;
 mod content_support;
 mod content_thin;
+mod delivery_post;
+mod delivery_server;
+mod delivery_smtp;
+mod delivery_worker;
+#[cfg(test)]
+mod document_cost;
+#[cfg(test)]
+mod document_html;
+#[cfg(test)]
+mod document_pdf;
+#[cfg(test)]
+mod document_support;
+#[cfg(test)]
+mod document_tools;
+mod making;
