@@ -5,8 +5,11 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use vigie_reports::delivery::address::MSSANTE_DOMAINS;
+use vigie_reports::schedule::Schedule;
 use vigie_service::Clock;
 use vigie_store::{Database, Tx};
+use vigie_typeset::Typesetter;
 use vigie_vitals::UserId;
 
 use crate::live::Pulse;
@@ -21,6 +24,10 @@ pub struct Settings {
     pub time_zone: TimeZone,
     /// Followers of the event stream at the same time, in this process.
     pub streams_max: usize,
+    /// When weekly reports are due: what a report shown before it was made may know.
+    pub schedule: Schedule,
+    /// What the domain of an MSSanté address ends with.
+    pub mssante_domains: Vec<String>,
 }
 
 impl Default for Settings {
@@ -29,12 +36,17 @@ impl Default for Settings {
             secure_cookies: false,
             time_zone: TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC),
             streams_max: 2_000,
+            schedule: Schedule::default(),
+            mssante_domains: MSSANTE_DOMAINS.map(str::to_owned).to_vec(),
         }
     }
 }
 
 /// Password hashes computed at the same time: each takes 19 MiB and a core.
 const HASHES_MAX: usize = 2;
+
+/// Reports set at the same time: each takes a core for some tens of milliseconds.
+const RENDERS_MAX: usize = 2;
 
 /// The dashboard's state; cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,6 +60,8 @@ struct Inner {
     pulse: watch::Sender<Pulse>,
     streams: Arc<Semaphore>,
     hashes: Arc<Semaphore>,
+    renders: Semaphore,
+    typesetter: Arc<Typesetter>,
     closing: CancellationToken,
 }
 
@@ -62,6 +76,8 @@ impl App {
             pulse: watch::Sender::new(Pulse::default()),
             streams,
             hashes: Arc::new(Semaphore::new(HASHES_MAX)),
+            renders: Semaphore::new(RENDERS_MAX),
+            typesetter: Arc::new(Typesetter::new()),
             closing: CancellationToken::new(),
         }))
     }
@@ -84,6 +100,14 @@ impl App {
 
     pub(crate) fn hashes(&self) -> &Arc<Semaphore> {
         &self.0.hashes
+    }
+
+    pub(crate) fn renders(&self) -> &Semaphore {
+        &self.0.renders
+    }
+
+    pub(crate) fn typesetter(&self) -> &Arc<Typesetter> {
+        &self.0.typesetter
     }
 
     pub(crate) fn closing(&self) -> &CancellationToken {

@@ -14,6 +14,7 @@ mod edge;
 mod live;
 mod pages;
 mod problem;
+mod reports;
 mod routes;
 mod sentence;
 mod text;

@@ -69,3 +69,16 @@ impl<S: Send + Sync> FromRequestParts<S> for RuleName {
         rule.map(|rule| Self(vigie_vitals::RuleId(rule))).ok_or_else(Problem::not_found)
     }
 }
+
+/// The `{week}` of a path, such as `2026-W47`. What is no week names nothing: 404.
+pub(crate) struct WeekName(pub(crate) vigie_reports::content::Week);
+
+impl<S: Send + Sync> FromRequestParts<S> for WeekName {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<std::collections::HashMap<String, String>>::from_request_parts(parts, state).await;
+        let week = path.ok().and_then(|path| path.get("week").and_then(|week| week.parse().ok()));
+        week.map(Self).ok_or_else(Problem::not_found)
+    }
+}

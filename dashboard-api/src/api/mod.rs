@@ -8,6 +8,7 @@ pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod patients;
+pub(crate) mod reports;
 pub(crate) mod rules;
 pub(crate) mod session;
 mod shapes;

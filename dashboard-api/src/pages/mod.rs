@@ -6,6 +6,7 @@ mod charts;
 pub(crate) mod forms;
 pub(crate) mod login;
 pub(crate) mod patient;
+pub(crate) mod reports;
 mod views;
 pub(crate) mod worklist;
 

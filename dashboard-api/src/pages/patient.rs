@@ -22,6 +22,7 @@ use crate::api::extract::{Id, Query};
 use crate::app::{App, commit};
 use crate::pages::alert_views::{AlertCard, ClosedAlert, card, closed};
 use crate::pages::charts::{Sources, chart, display_unit};
+use crate::pages::reports::{OnPage, ReportRow, on_page};
 use crate::pages::views::{PersonView, StandingView, When, person, standing, when};
 use crate::pages::{Shell, html};
 use crate::problem::Problem;
@@ -116,6 +117,7 @@ struct PatientPage {
     rules: Vec<RuleView>,
     devices: Vec<DeviceRow>,
     pauses: Vec<PauseRow>,
+    reports: Vec<ReportRow>,
     past: Vec<ClosedAlert>,
     outcomes: Vec<Choice>,
     colleagues: Vec<Choice>,
@@ -142,6 +144,7 @@ struct OnRecord {
     pauses: Vec<PauseOnRecord>,
     flow: Flow,
     colleagues: Vec<(UserId, String)>,
+    reports: OnPage,
 }
 
 async fn load(tx: &mut Tx, id: PatientId, days: i64, now: Timestamp) -> Result<OnRecord, Problem> {
@@ -181,6 +184,7 @@ async fn load(tx: &mut Tx, id: PatientId, days: i64, now: Timestamp) -> Result<O
         pauses: rules::pauses(tx, id, now).await?,
         flow: flows(tx, &[id], now).await?.remove(&id).unwrap_or_default(),
         colleagues: staff::colleagues(tx, id).await?,
+        reports: on_page(tx, id).await?,
     })
 }
 
@@ -232,6 +236,7 @@ pub(crate) async fn show(
         rules: rule_views(&record, &zone, now, t),
         devices: record.devices.iter().map(|device| device_row(device, &zone, now, t)).collect(),
         pauses: record.pauses.iter().map(|pause| pause_row(pause, &zone, now, t)).collect(),
+        reports: record.reports.rows(&zone, now, t),
         past: record
             .alerts
             .iter()

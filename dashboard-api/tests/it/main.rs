@@ -14,5 +14,6 @@ mod login;
 mod pages;
 mod patients;
 mod problems;
+mod reports;
 mod rules;
 mod world;

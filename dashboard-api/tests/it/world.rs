@@ -10,14 +10,19 @@ use serde_json::{Value as Json, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 use vigie_dashboard_api::{App, Settings, issue_token, router};
+use vigie_reports::maker::Maker;
+use vigie_reports::schedule::Schedule;
 use vigie_service::Clock;
 use vigie_store::alert_record::write_change;
 use vigie_store::events::{NewEvent, append};
 use vigie_store::intake::{NewValue, insert_values};
+use vigie_store::reports::PracticeId;
+use vigie_store::reports::practices::{self, Channel, Practice};
 use vigie_store::setup::{NewStaff, add_staff};
 use vigie_store::staff::StaffRole;
 use vigie_store::{Database, Role};
 use vigie_testkit::{People, TestDatabase, logs, people};
+use vigie_typeset::Typesetter;
 use vigie_vitals::{
     AlertChange, AlertId, Condition, Context, DeviceId, Evidence, PatientId, Priority, ReadingKey, RuleId,
     Threshold, Unit, UserId, Value, Vital,
@@ -190,6 +195,46 @@ impl World {
         let mut tx = self.gateway.begin().await.unwrap();
         insert_values(&mut tx, &values).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    /// A practice for each patient, and everything made that is due: what the reports role does.
+    pub(crate) async fn make_reports(&self) {
+        let mut tx = self.admin.begin().await.unwrap();
+        let territory = self.database.value("SELECT id FROM territory").parse().unwrap();
+        for (n, patient) in (1..).zip(self.people.patients) {
+            let practice = Practice {
+                id: PracticeId(Uuid::from_u128(700 + n)),
+                territory: vigie_vitals::TerritoryId(territory),
+                name: format!("Practice {n}"),
+                address: format!("practice{n}@mail.example"),
+                channel: Channel::Email,
+                locale: "fr".into(),
+                fallback_address: Some(format!("secretariat{n}@mail.example")),
+            };
+            if practices::get(&mut tx, practice.id).await.unwrap().is_none() {
+                practices::add(&mut tx, &practice, at("2026-10-01T00:00:00Z")).await.unwrap();
+            }
+            assert!(
+                practices::follow(&mut tx, practice.id, patient, at("2026-10-01T00:00:00Z")).await.unwrap()
+            );
+        }
+        tx.commit().await.unwrap();
+        let schedule = Schedule { weeks_back: 1, ..Schedule::default() };
+        let database = self.reports().await;
+        schedule.fill(&database, self.clock.now()).await.unwrap();
+        let maker = Maker {
+            database,
+            clock: self.clock.clone(),
+            typesetter: std::sync::Arc::new(Typesetter::new()),
+            most: 8,
+            message_domain: "vigie.example".into(),
+        };
+        while maker.make_once().await.unwrap().made > 0 {}
+        assert_eq!(self.database.value("SELECT count(*) FROM report_job WHERE attempts > 0"), "0");
+    }
+
+    pub(crate) async fn reports(&self) -> Database {
+        Database::connect(self.database.url(), Role::Reports, 2).await.unwrap()
     }
 
     fn key(&self, who: usize, sequence: i64) -> ReadingKey {
