@@ -10,8 +10,8 @@ use jiff::tz::TimeZone;
 use vigie_wire::DeviceId;
 
 use crate::Error;
-use crate::fault::FaultSwitches;
-use crate::person::{DeviceKind, Profile, central_europe};
+use crate::fault::{FaultPlan, FaultSwitches};
+use crate::person::{DeviceKind, Person, Profile, central_europe};
 
 /// Asks what time it is. Handed in, so that this crate never does it by itself.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -66,6 +66,10 @@ pub struct SimPatient {
     pub profile: Profile,
     /// What they have at home.
     pub devices: Vec<SimDevice>,
+    /// Somebody else has told the server everything that these devices measured before this moment, as far as they had
+    /// a connection ([`SimConfig::fault_plan`]): history begins here, and faults are placed around it. Default none:
+    /// history is [`SimConfig::history_days`] long.
+    pub lived_until: Option<Timestamp>,
 }
 
 /// A whole simulation. [`SimConfig::new`] has the defaults of `vigie demo`.
@@ -128,6 +132,41 @@ impl SimConfig {
             first_epoch: None,
             until: None,
         }
+    }
+
+    /// A patient as the person whose devices measure.
+    pub fn person(&self, patient: &SimPatient) -> Person {
+        Person { seed: self.seed, index: patient.index, profile: patient.profile, zone: self.zone.clone() }
+    }
+
+    /// What goes wrong with a device whose history meets its live time at `live_from`. Whoever makes up the past of a
+    /// device uses the same plan: what was measured after the beginning of its `offline` fault is still on the device
+    /// at `live_from`, and is sent by the simulation.
+    pub fn fault_plan(&self, patient: &SimPatient, device: &SimDevice, live_from: Timestamp) -> FaultPlan {
+        self.plan_around(live_from, patient, device, self.first_to_measure().as_ref())
+    }
+
+    pub(crate) fn plan_around(
+        &self,
+        live_from: Timestamp,
+        patient: &SimPatient,
+        device: &SimDevice,
+        first: Option<&DeviceId>,
+    ) -> FaultPlan {
+        let mut faults = self.faults;
+        faults.offline &= first != Some(&device.id);
+        FaultPlan::draw(&self.person(patient), device.kind, live_from, faults).ending_by(self.until)
+    }
+
+    /// The device of the first moment: it must not be the one that is offline then. A fingerstick meter where there is one.
+    pub(crate) fn first_to_measure(&self) -> Option<DeviceId> {
+        let devices = self.patients.iter().flat_map(|p| p.devices.iter().map(move |d| (d.kind, p.index, d)));
+        devices
+            .filter(|(kind, ..)| {
+                self.first_moment && matches!(kind, DeviceKind::Glucometer | DeviceKind::Cgm)
+            })
+            .min_by_key(|(kind, index, _)| (*kind, *index))
+            .map(|(.., device)| device.id.clone())
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {

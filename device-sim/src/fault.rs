@@ -167,6 +167,21 @@ impl FaultPlan {
         self
     }
 
+    /// The same, with somebody else on the scale at the measurement of this moment: so many tenths of a kilogram heavier
+    /// (lighter, when negative).
+    #[must_use]
+    pub fn with_wrong_person(mut self, at: Timestamp, tenths: i64) -> Self {
+        self.wrong_person = Some((at, tenths));
+        self
+    }
+
+    /// The same, with a test with control solution before the measurement of this moment.
+    #[must_use]
+    pub fn with_control_solution(mut self, at: Timestamp) -> Self {
+        self.control_solution = Some(at);
+        self
+    }
+
     /// What the device measures instead of `measurement` (and, with a control solution, besides).
     pub fn disturb(&self, person: &Person, mut measurement: Measurement) -> Vec<Measurement> {
         let at = measurement.at;

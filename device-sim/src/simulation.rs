@@ -16,7 +16,6 @@ use crate::config::{SimConfig, SimDevice, SimPatient};
 use crate::device::{Birth, Device};
 use crate::fault::FaultPlan;
 use crate::link::Protocol;
-use crate::person::{DeviceKind, Person};
 use crate::profile::Mood;
 use crate::random::{Purpose, Stream};
 use crate::runner::{Runner, Spec, World};
@@ -48,11 +47,11 @@ pub async fn run(config: SimConfig, shutdown: CancellationToken) -> Result<Summa
     let mut tasks = JoinSet::new();
     let mut people = Vec::new();
     let mut number = 0_usize;
-    let first = first_to_measure(&config);
+    let first = config.first_to_measure();
     for patient in &config.patients {
         for device in &patient.devices {
             let (spec, handle, channels) = describe(&config, patient, device, number);
-            let ready = prepare(&config, &spec, first.as_ref()).await?;
+            let ready = prepare(&config, patient, device, first.as_ref()).await?;
             let runner = Runner::new(spec, world.clone(), ready, channels.0, channels.1);
             tasks.spawn(runner.run());
             people.push(handle);
@@ -73,15 +72,6 @@ pub async fn run(config: SimConfig, shutdown: CancellationToken) -> Result<Summa
     moments.await.map_err(|e| Error::Task(e.to_string()))?;
     drop(lock);
     outcome.map(|()| counters.summary(config.seed))
-}
-
-/// The device of the first moment: it must not be the one that is offline then. A fingerstick meter where there is one.
-fn first_to_measure(config: &SimConfig) -> Option<DeviceId> {
-    let devices = config.patients.iter().flat_map(|p| p.devices.iter().map(move |d| (d.kind, p.index, d)));
-    devices
-        .filter(|(kind, ..)| config.first_moment && measures_glucose(*kind))
-        .min_by_key(|(kind, index, _)| (*kind, *index))
-        .map(|(.., device)| device.id.clone())
 }
 
 /// Creates the folder and locks it for as long as the returned file lives.
@@ -115,12 +105,7 @@ fn describe(
     let (measure, moments) = mpsc::channel(4);
     let (ready_sender, ready) = watch::channel(false);
     let spec = Spec {
-        person: Person {
-            seed: config.seed,
-            index: patient.index,
-            profile: patient.profile,
-            zone: config.zone.clone(),
-        },
+        person: config.person(patient),
         kind: device.kind,
         id: device.id.clone(),
         secret: device.secret.clone(),
@@ -134,7 +119,8 @@ fn describe(
 /// Opens a device's memory and works out where its time and its faults stand.
 async fn prepare(
     config: &SimConfig,
-    spec: &Spec,
+    patient: &SimPatient,
+    device: &SimDevice,
     first: Option<&DeviceId>,
 ) -> Result<(Device, FaultPlan, Timeline), Error> {
     let started = (config.clock)();
@@ -143,21 +129,28 @@ async fn prepare(
         let moment = started.checked_sub(past).unwrap_or(started);
         Timestamp::from_second(moment.as_second()).unwrap_or(moment)
     };
+    let plan = |live_from| config.plan_around(live_from, patient, device, first);
+    let lived = patient.lived_until.map(|until| (until, plan(until)));
     let birth = Birth {
         epoch: config.first_epoch.unwrap_or(u64::try_from(started.as_second()).unwrap_or(1)),
-        anchor: back(config.history_days.saturating_mul(24)),
+        anchor: match &lived {
+            // What it could not tell before, it still has.
+            Some((until, plan)) => plan.offline.map_or(*until, |(from, _)| from.min(*until)),
+            None => back(config.history_days.saturating_mul(24)),
+        },
     };
-    let file = config.state_dir.as_ref().map(|folder| folder.join(format!("{}.journal", spec.id)));
-    let device = Device::open(file, birth, config.queue_capacity).await?;
-    // Where the first run's history met its live time, the same in every later run.
-    let history =
-        SignedDuration::from_hours(i64::from(config.history_days) * 24 - i64::from(config.live_hours));
-    let anchor = device.anchor().checked_add(history).unwrap_or(started);
-    let mut faults = config.faults;
-    faults.offline &= first != Some(&spec.id);
-    let plan = FaultPlan::draw(&spec.person, spec.kind, anchor, faults).ending_by(config.until);
-    let origin = device.until().map_or(back(config.live_hours), |done| done.max(back(config.live_hours)));
-    Ok((device, plan, Timeline::new(started, origin, config.speed)))
+    let file = config.state_dir.as_ref().map(|folder| folder.join(format!("{}.journal", device.id)));
+    let memory = Device::open(file, birth, config.queue_capacity).await?;
+    let plan = lived.map_or_else(
+        || {
+            // Where the first run's history met its live time, the same in every later run.
+            let hours = i64::from(config.history_days) * 24 - i64::from(config.live_hours);
+            plan(memory.anchor().checked_add(SignedDuration::from_hours(hours)).unwrap_or(started))
+        },
+        |(_, plan)| plan,
+    );
+    let origin = memory.until().map_or(back(config.live_hours), |done| done.max(back(config.live_hours)));
+    Ok((memory, plan, Timeline::new(started, origin, config.speed)))
 }
 
 /// When somebody measures out of rhythm.
@@ -206,8 +199,4 @@ async fn moments(mut pacer: Pacer, mut people: Vec<Handle>, stop: CancellationTo
             }
         }
     }
-}
-
-fn measures_glucose(kind: DeviceKind) -> bool {
-    matches!(kind, DeviceKind::Glucometer | DeviceKind::Cgm)
 }

@@ -41,6 +41,7 @@ fn patients() -> Vec<SimPatient> {
                     secret: Secret::new("s"),
                 })
                 .collect(),
+            lived_until: None,
         })
         .collect()
 }
@@ -266,6 +267,30 @@ async fn stopped_and_started_again_it_goes_on_where_it_was() {
     // A run that never stopped measures the same.
     let whole = completed(SimConfig { state_dir: None, ..sim(end) }).await;
     assert_eq!(whole.measured, earlier.measured + later.measured);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_somebody_else_made_the_past_history_begins_at_its_end_or_where_the_connection_had_been_lost() {
+    let faults = FaultSwitches { offline: true, ..FaultSwitches::none() };
+    for offline in [false, true] {
+        let fake = Fake::start(|_| Answer::Ack).await;
+        let (mut sim, person, _) = one_sensor_with(&fake, faults, |plan| plan.offline.is_some() == offline);
+        let until = sim.until.unwrap();
+        let lived_until = until - SignedDuration::from_hours(30);
+        sim.patients[0].lived_until = Some(lived_until);
+        let plan = sim.fault_plan(&sim.patients[0], &sim.patients[0].devices[0], lived_until);
+        let from = plan.offline.map_or(lived_until, |(lost, _)| lost);
+        assert_eq!(from < lived_until, offline);
+        let summary = completed(sim).await;
+        let expected: Vec<Timestamp> =
+            generate_for(&person, DeviceKind::Cgm, from, until).into_iter().map(|m| m.at).collect();
+        assert_eq!(summary.measured, expected.len() as u64);
+        let record = fake.record.lock().unwrap();
+        let mut sent: Vec<Timestamp> =
+            record.seen.iter().map(|(_, text)| text.split(' ').next().unwrap().parse().unwrap()).collect();
+        sent.sort_unstable();
+        assert_eq!(sent, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
