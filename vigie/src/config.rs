@@ -11,8 +11,20 @@
 //! | `VIGIE_HTTP_SECURE` | `false` | cookies only over https |
 //! | `VIGIE_INSTANCE` | host name, or `1` | name of this process among several |
 //! | `VIGIE_WORKERS` | `2` | judging workers of the alerts role |
+//! | `VIGIE_REPORTS_AFTER_HOURS` | `6` | a week's report is made so many hours after the week's end, for readings on their way |
+//! | `VIGIE_REPORTS_WEEKS_BACK` | `4` | how many weeks that nobody reported on are caught up with |
+//! | `VIGIE_REPORT_WORKERS` | `2` | reports made at the same time; each takes a core |
+//! | `VIGIE_REPORTS_FROM` | none | sender address of the mails that carry reports; needed with `VIGIE_SMTP_HOST` |
+//! | `VIGIE_SMTP_HOST` | none | mail server; without one, mails wait and reports are downloaded |
+//! | `VIGIE_SMTP_PORT` | `587`, with `tls` `465` | its port |
+//! | `VIGIE_SMTP_SECURITY` | `starttls` | `starttls`, `tls`, or `none` (loopback only) |
+//! | `VIGIE_SMTP_USER`, `VIGIE_SMTP_PASSWORD_FILE` | none | log-in at the mail server, the password in a file |
+//! | `VIGIE_SMTP_CA_FILE` | none | a PEM file with a further authority to trust |
+//! | `VIGIE_MSSANTE_DOMAINS` | `.mssante.fr` | what the domain of an MSSanté address ends with; several, separated by commas |
 //! | `VIGIE_LOG` | `info` | what is logged |
 //! | `VIGIE_LOG_FORMAT` | `text` | `text` or `json` |
+
+mod reports;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,6 +32,8 @@ use std::net::SocketAddr;
 use anyhow::Result;
 
 use crate::usage::usage;
+
+pub(crate) use reports::{NO_DOMAIN, Reports, message_domain};
 
 /// What `vigie serve` needs to know.
 #[derive(Debug, Clone)]
@@ -30,6 +44,7 @@ pub(crate) struct Config {
     pub(crate) http_secure: bool,
     pub(crate) instance: String,
     pub(crate) workers: usize,
+    pub(crate) reports: Reports,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -46,6 +61,9 @@ const KEYS: [&str; 8] = [
     "log_format",
 ];
 
+/// A setting by its key, or this default. A variable that is set to nothing counts as not set.
+type Get<'a> = dyn Fn(&str, &str) -> String + 'a;
+
 impl Config {
     /// Reads the process's environment.
     pub(crate) fn from_environment() -> Result<Self> {
@@ -56,6 +74,7 @@ impl Config {
         let file = read_file(environment("VIGIE_CONFIG").as_deref())?;
         let get = |key: &str, default: &str| {
             environment(&format!("VIGIE_{}", key.to_uppercase()))
+                .filter(|text| !text.is_empty())
                 .or_else(|| file.get(key).cloned())
                 .unwrap_or_else(|| default.to_owned())
         };
@@ -68,6 +87,7 @@ impl Config {
             http_secure: flag("VIGIE_HTTP_SECURE", &get("http_secure", "false"))?,
             instance: get("instance", &environment("HOSTNAME").unwrap_or_else(|| "1".into())),
             workers: number("VIGIE_WORKERS", &get("workers", "2"), 1, 64)?,
+            reports: Reports::read(&get)?,
             log: get("log", "info"),
             log_json: match get("log_format", "text").as_str() {
                 "text" => false,
@@ -87,6 +107,27 @@ impl Config {
             }
         }
     }
+}
+
+fn known_keys() -> impl Iterator<Item = &'static str> {
+    KEYS.into_iter().chain(reports::KEYS)
+}
+
+/// What the domain of an MSSanté address ends with.
+pub(crate) fn mssante_domains() -> Result<Vec<String>> {
+    Ok(reports_settings()?.mssante_domains)
+}
+
+/// What reports need to know, for commands that need nothing else of the configuration.
+pub(crate) fn reports_settings() -> Result<Reports> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let file = read_file(environment("VIGIE_CONFIG").as_deref())?;
+    Reports::read(&|key, default| {
+        environment(&format!("VIGIE_{}", key.to_uppercase()))
+            .filter(|text| !text.is_empty())
+            .or_else(|| file.get(key).cloned())
+            .unwrap_or_else(|| default.to_owned())
+    })
 }
 
 /// `DATABASE_URL`, or the content of the file that `DATABASE_URL_FILE` names.
@@ -112,10 +153,10 @@ fn read_file(path: Option<&str>) -> Result<BTreeMap<String, String>> {
         text.parse().map_err(|error| usage(format!("VIGIE_CONFIG={path} is not TOML: {error}")))?;
     let mut values = BTreeMap::new();
     for (key, value) in table {
-        if !KEYS.contains(&key.as_str()) {
+        if !known_keys().any(|known| known == key) {
             return Err(usage(format!(
                 "{path} has a key {key:?} that nobody reads; known are {}",
-                KEYS.join(", ")
+                known_keys().collect::<Vec<_>>().join(", ")
             )));
         }
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -148,6 +189,25 @@ mod tests {
         Config::read(&|name| map.get(name).cloned())
     }
 
+    fn mail<'a>(more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let base = [
+            ("DATABASE_URL", "x"),
+            ("VIGIE_SMTP_HOST", "mail.example"),
+            ("VIGIE_REPORTS_FROM", "vigie@mail.example"),
+        ];
+        base.iter().chain(more).copied().collect()
+    }
+
+    #[test]
+    fn a_mail_server_is_used_over_starttls_unless_something_else_is_said() {
+        let smtp = read(&mail(&[])).unwrap().reports.smtp.unwrap();
+        assert_eq!((smtp.port, smtp.security), (587, vigie_reports::delivery::Security::StartTls));
+        let smtp = read(&mail(&[("VIGIE_SMTP_SECURITY", "tls")])).unwrap().reports.smtp.unwrap();
+        assert_eq!(smtp.port, 465);
+        // As a compose file passes on what nobody set.
+        assert!(read(&[("DATABASE_URL", "x"), ("VIGIE_SMTP_HOST", "")]).unwrap().reports.smtp.is_none());
+    }
+
     #[test]
     fn defaults_listen_on_loopback_only() {
         let config = read(&[("DATABASE_URL", "postgres://x")]).unwrap();
@@ -165,6 +225,14 @@ mod tests {
             (&[("DATABASE_URL", "x"), ("VIGIE_LOG_FORMAT", "xml")], "VIGIE_LOG_FORMAT"),
             (&[("DATABASE_URL", "x"), ("DATABASE_URL_FILE", "y")], "DATABASE_URL_FILE"),
             (&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", "/nowhere.toml")], "VIGIE_CONFIG"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_REPORTS_AFTER_HOURS", "100")], "VIGIE_REPORTS_AFTER_HOURS"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_SMTP_HOST", "mail.example")], "VIGIE_REPORTS_FROM"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_SMTP_PORT", "25")], "VIGIE_SMTP_PORT"),
+            (&mail(&[("VIGIE_SMTP_SECURITY", "ssl")]), "VIGIE_SMTP_SECURITY"),
+            (&mail(&[("VIGIE_SMTP_SECURITY", "none")]), "without TLS"),
+            (&mail(&[("VIGIE_SMTP_USER", "vigie")]), "VIGIE_SMTP_PASSWORD_FILE"),
+            (&mail(&[("VIGIE_SMTP_CA_FILE", "/nowhere.pem")]), "VIGIE_SMTP_CA_FILE"),
+            (&mail(&[("VIGIE_MSSANTE_DOMAINS", "mssante.fr")]), "VIGIE_MSSANTE_DOMAINS"),
         ] {
             let error = read(pairs).unwrap_err();
             assert!(error.to_string().contains(culprit), "{error}");

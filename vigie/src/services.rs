@@ -12,9 +12,14 @@ use tokio_util::task::TaskTracker;
 use vigie_broker::{Limits, Switchboard};
 use vigie_dashboard_api::App;
 use vigie_ingest::Ingest;
+use vigie_reports::delivery::{self, Mailer};
+use vigie_reports::maker::Maker;
+use vigie_reports::worker;
 use vigie_service::Clock;
 use vigie_store::{Database, Role};
+use vigie_typeset::Typesetter;
 
+use crate::config::{NO_DOMAIN, Reports, message_domain};
 use crate::gateway::{Bridge, beat, forget_delivered};
 
 /// Which roles a process has.
@@ -22,11 +27,12 @@ use crate::gateway::{Bridge, beat, forget_delivered};
 pub(crate) struct Roles {
     pub(crate) gateway: bool,
     pub(crate) alerts: bool,
+    pub(crate) reports: bool,
     pub(crate) dashboard: bool,
 }
 
 impl Roles {
-    pub(crate) const ALL: Self = Self { gateway: true, alerts: true, dashboard: true };
+    pub(crate) const ALL: Self = Self { gateway: true, alerts: true, reports: true, dashboard: true };
 }
 
 /// What the roles need.
@@ -38,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) http_secure: bool,
     pub(crate) instance: String,
     pub(crate) workers: usize,
+    pub(crate) reports: Reports,
 }
 
 /// Running roles.
@@ -56,6 +63,9 @@ pub(crate) struct Services {
 
 /// A connection still in use after this long is left to the database's own end.
 const CLOSE: Duration = Duration::from_secs(5);
+
+/// Reports made in one transaction: a few hundred milliseconds of work, which is all that a crash costs.
+const REPORTS_AT_ONCE: i64 = 8;
 
 struct Stage {
     stop: CancellationToken,
@@ -92,6 +102,9 @@ impl Services {
         }
         if roles.alerts {
             services.start_alerts(&settings, &clock, &committed).await?;
+        }
+        if roles.reports {
+            services.start_reports(&settings, &clock).await?;
         }
         if let Some(listener) = http {
             services.start_dashboard(listener, &settings, &clock).await?;
@@ -163,6 +176,48 @@ impl Services {
         Ok(())
     }
 
+    /// Makes what is due and, where there is a mail server, delivers it.
+    async fn start_reports(&mut self, settings: &Settings, clock: &Clock) -> Result<()> {
+        let Reports { schedule, workers, smtp, .. } = settings.reports.clone();
+        // A maker holds one connection while it works and takes another to show that it lives; the mailer needs two.
+        let connections = u32::try_from(workers + 4).unwrap_or(16);
+        let database = self.connect(&settings.database_url, Role::Reports, connections).await?;
+        let stage = Stage::new();
+        let typesetter = Arc::new(Typesetter::new());
+        let domain = smtp.as_ref().map_or_else(|| NO_DOMAIN.to_owned(), message_domain);
+        for n in 1..=workers {
+            let maker = Maker {
+                database: database.clone(),
+                clock: clock.clone(),
+                typesetter: Arc::clone(&typesetter),
+                most: REPORTS_AT_ONCE,
+                message_domain: domain.clone(),
+            };
+            let instance =
+                if n == 1 { settings.instance.clone() } else { format!("{}-{n}", settings.instance) };
+            let settings =
+                worker::Settings { schedule, poll: Duration::from_secs(1), instance, schedules: n == 1 };
+            stage.tasks.spawn(worker::run(maker, settings, stage.stop.clone()));
+        }
+        if let Some(smtp) = smtp {
+            let mailer = Arc::new(Mailer::new(smtp).context("the mail server's settings")?);
+            let settings =
+                delivery::Settings { instance: format!("{}-mail", settings.instance), ..Default::default() };
+            stage.tasks.spawn(delivery::run(
+                database,
+                clock.clone(),
+                mailer,
+                settings,
+                Arc::new(Notify::new()),
+                stage.stop.clone(),
+            ));
+        } else {
+            tracing::info!("no mail server is set: reports are made and can be downloaded, their mails wait");
+        }
+        self.stages.push(stage);
+        Ok(())
+    }
+
     async fn start_dashboard(
         &mut self,
         listener: TcpListener,
@@ -175,6 +230,8 @@ impl Services {
             clock.clone(),
             vigie_dashboard_api::Settings {
                 secure_cookies: settings.http_secure,
+                schedule: settings.reports.schedule,
+                mssante_domains: settings.reports.mssante_domains.clone(),
                 ..vigie_dashboard_api::Settings::default()
             },
         );

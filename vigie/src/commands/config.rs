@@ -19,14 +19,22 @@ pub(crate) fn run(action: Action) -> Result<ExitCode> {
     match action {
         Action::Check => {
             let config = Config::from_environment()?;
+            let reports = &config.reports;
+            let mail = match &reports.smtp {
+                Some(smtp) => format!("{}:{} from {}", smtp.host, smtp.port, smtp.from),
+                None => "none; mails wait".to_owned(),
+            };
             answer(&format!(
-                "mqtt_listen = {}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\nthe configuration is good",
+                "mqtt_listen = {}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\n\
+                 reports_after_hours = {}\nreport_workers = {}\nmail server = {mail}\nthe configuration is good",
                 config.mqtt_listen,
                 config.http_listen,
                 config.http_secure,
                 config.instance,
                 config.workers,
-                config.log
+                config.log,
+                reports.schedule.after.as_hours(),
+                reports.workers
             ))?;
             Ok(ExitCode::SUCCESS)
         }

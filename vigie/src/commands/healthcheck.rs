@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Options of `vigie healthcheck`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// gateway, alerts or dashboard
+    /// gateway, alerts, reports or dashboard
     #[arg(long, default_value = "dashboard")]
     role: String,
 }
@@ -37,9 +37,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             beat(&config, "gateway", Role::Gateway).await
         }),
         "alerts" => return finish(timeout(PATIENCE, beat(&config, "alerts", Role::Alerts)).await),
+        "reports" => return finish(timeout(PATIENCE, beat(&config, "reports", Role::Reports)).await),
         "dashboard" => return finish(timeout(PATIENCE, ready(&config)).await),
         other => {
-            return Err(usage(format!("--role {other} is none; there are gateway, alerts and dashboard")));
+            return Err(usage(format!(
+                "--role {other} is none; there are gateway, alerts, reports and dashboard"
+            )));
         }
     };
     finish(checked.await)

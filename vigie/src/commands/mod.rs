@@ -4,8 +4,11 @@ mod config;
 mod demo;
 mod device;
 mod healthcheck;
+mod metrics;
 mod migrate;
 mod patient;
+mod practice;
+mod report;
 mod serve;
 mod sim;
 mod user;
@@ -30,11 +33,20 @@ pub(crate) enum Command {
     /// Enrol devices
     #[command(subcommand)]
     Device(device::Action),
+    /// Who receives reports
+    #[command(subcommand)]
+    Practice(practice::Action),
+    /// Weekly reports as files; the activity extract
+    #[command(subcommand)]
+    Report(report::Action),
     /// Add accounts
     #[command(subcommand)]
     User(user::Action),
     /// Simulate patients and devices against a running Vigie
     Sim(sim::Arguments),
+    /// Compute the clinical metrics of a file of readings
+    #[command(subcommand)]
+    Metrics(metrics::Action),
     /// Tell whether a role works (exit status 0 or 1), for container health checks
     Healthcheck(healthcheck::Arguments),
     /// Look at the configuration
@@ -51,8 +63,11 @@ impl Command {
             Self::Migrate(arguments) => migrate::run(arguments).await,
             Self::Patient(action) => patient::run(action).await,
             Self::Device(action) => device::run(action).await,
+            Self::Practice(action) => practice::run(action).await,
+            Self::Report(action) => report::run(action).await,
             Self::User(action) => user::run(action).await,
             Self::Sim(arguments) => sim::run(arguments).await,
+            Self::Metrics(action) => metrics::run(action),
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
             Self::Config(action) => config::run(action),
         }

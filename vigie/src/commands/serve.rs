@@ -12,8 +12,13 @@ use crate::usage::usage;
 /// Options of `vigie serve`; everything else comes from the environment (see `vigie config check`).
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Which roles run in this process: gateway, alerts, dashboard
-    #[arg(long, value_name = "ROLES", value_delimiter = ',', default_value = "gateway,alerts,dashboard")]
+    /// Which roles run in this process: gateway, alerts, reports, dashboard
+    #[arg(
+        long,
+        value_name = "ROLES",
+        value_delimiter = ',',
+        default_value = "gateway,alerts,reports,dashboard"
+    )]
     roles: Vec<String>,
 }
 
@@ -29,6 +34,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         http_secure: config.http_secure,
         instance: config.instance,
         workers: config.workers,
+        reports: config.reports,
     };
     let services = Services::start(roles, settings, Clock::system()).await?;
     tracing::info!(mqtt = ?services.mqtt, http = ?services.http, ?roles, "serving");
@@ -50,14 +56,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 fn parse_roles(names: &[String]) -> Result<Roles> {
-    let mut roles = Roles { gateway: false, alerts: false, dashboard: false };
+    let mut roles = Roles { gateway: false, alerts: false, reports: false, dashboard: false };
     for name in names {
         match name.as_str() {
             "gateway" => roles.gateway = true,
             "alerts" => roles.alerts = true,
+            "reports" => roles.reports = true,
             "dashboard" => roles.dashboard = true,
             other => {
-                return Err(usage(format!("{other:?} is no role; there are gateway, alerts and dashboard")));
+                return Err(usage(format!(
+                    "{other:?} is no role; there are gateway, alerts, reports and dashboard"
+                )));
             }
         }
     }

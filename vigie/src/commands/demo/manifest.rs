@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vigie_device_sim::{Profile, Secret, SimDevice, SimPatient};
 use vigie_wire::DeviceId;
@@ -46,6 +47,9 @@ pub(crate) struct Patient {
     /// The simulator's profile.
     pub(crate) profile: String,
     pub(crate) devices: Vec<Device>,
+    /// What was measured before this moment was made up when the demo was; the simulation goes on from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lived_until: Option<Timestamp>,
 }
 
 /// A simulated device.
@@ -92,7 +96,12 @@ impl Manifest {
                     secret: Secret::new(device.secret.clone()),
                 });
             }
-            patients.push(SimPatient { index: u32::try_from(index)?, profile, devices });
+            patients.push(SimPatient {
+                index: u32::try_from(index)?,
+                profile,
+                devices,
+                lived_until: patient.lived_until,
+            });
         }
         Ok(patients)
     }

@@ -1,7 +1,10 @@
 //! `vigie demo`: everything on this machine, with simulated patients, and nothing to configure.
 
+mod making;
 pub(crate) mod manifest;
+mod past;
 pub(crate) mod people;
+mod practices;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,13 +12,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
-use vigie_device_sim::SimConfig;
+use vigie_device_sim::{Address, SimConfig};
 use vigie_pgcluster::{Cluster, ClusterConfig};
 use vigie_service::{Clock, start_logs};
 
 use super::answer;
 use super::sim::{parse_address, sim_clock};
 use crate::commands::demo::manifest::Manifest;
+use crate::config::Reports;
 use crate::locate::DATABASE;
 use crate::services::{Roles, Services, Settings, stop_signal};
 use crate::usage::usage;
@@ -44,6 +48,10 @@ pub(crate) struct Arguments {
     /// No simulated devices
     #[arg(long)]
     no_sim: bool,
+    /// Days that a new demo has behind it, with alerts and what staff did; 0 for none. With more than 200 patients the
+    /// first 200 have a past
+    #[arg(long, value_name = "N", default_value_t = 35, value_parser = clap::value_parser!(u32).range(0..=70))]
+    past_days: u32,
 }
 
 /// Runs until Ctrl-C. Started again it goes on where it was, also after `kill -9`.
@@ -65,16 +73,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Result<()> {
-    vigie_store::create_database(&cluster.url("postgres"), DATABASE)
-        .await
-        .context("creating the database")?;
     let url = cluster.url(DATABASE);
-    vigie_store::migrate(&url).await.context("migrating")?;
     let manifest_path = arguments.data_dir.join("demo.json");
-    let mut manifest = match Manifest::read(&manifest_path)? {
-        Some(manifest) => manifest,
-        None => people::create(&url, arguments.patients, arguments.seed, clock).await?,
-    };
+    let mut manifest = making::found_or_made(cluster, arguments, &manifest_path, clock).await?;
     let settings = Settings {
         database_url: url.clone(),
         mqtt_listen: arguments.mqtt,
@@ -82,6 +83,7 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
         http_secure: false,
         instance: "demo".into(),
         workers: 2,
+        reports: Reports::default(),
     };
     let services = Services::start(Roles::ALL, settings, clock.clone()).await?;
     manifest.http = services.http.map(|address| format!("http://{address}")).unwrap_or_default();
@@ -94,7 +96,7 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
     let simulation = if arguments.no_sim {
         None
     } else {
-        let config = simulation(arguments, &manifest, clock)?;
+        let config = simulation(arguments, parse_address(&manifest.mqtt)?, &manifest, clock)?;
         Some(tokio::spawn(vigie_device_sim::run(config, stop_sim.clone())))
     };
     let broken = services.broken.clone();
@@ -115,8 +117,12 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
     Ok(())
 }
 
-fn simulation(arguments: &Arguments, manifest: &Manifest, clock: &Clock) -> Result<SimConfig> {
-    let address = parse_address(&manifest.mqtt)?;
+fn simulation(
+    arguments: &Arguments,
+    address: Address,
+    manifest: &Manifest,
+    clock: &Clock,
+) -> Result<SimConfig> {
     let mut config = SimConfig::new(address, manifest.seed, manifest.sim_patients()?, sim_clock(clock));
     config.speed = arguments.speed;
     config.state_dir = Some(arguments.data_dir.join("sim"));

@@ -8,13 +8,16 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use vigie_device_sim::{DeviceKind, Profile};
 use vigie_service::{Clock, ids};
-use vigie_store::devices::{NewDevice, enrol, hash_secret};
+use vigie_store::devices::{NewDevice, enrol, hash_secret, take_back};
 use vigie_store::setup::{NewPatient, NewStaff, add_patient, add_staff, care_team, start_plan, territory};
 use vigie_store::{Database, Role, Tx};
 use vigie_vitals::plans::CarePlan;
 use vigie_vitals::{CareTeamId, PatientId, TerritoryId, UserId};
+use vigie_wire::DeviceId;
 
 use super::manifest::{Device, Manifest, Patient, User};
+use super::past::{Member, Past, Retired, Team};
+use super::practices;
 use crate::commands::device::new_device_id;
 
 const TEAMS: [&str; 2] = ["Strasbourg Nord", "Meuse rurale"];
@@ -85,13 +88,28 @@ const MEN: [&str; 12] = [
     "Michel",
 ];
 
-/// How long before now devices are held and rules are valid, so that the simulated history belongs to
-/// somebody and is judged.
+/// Two whose reports are in English: index, surname, first name of a woman and of a man.
+const ENGLISH: [(u32, &str, &str, &str); 2] =
+    [(4, "Bennett", "Margaret", "Arthur"), (23, "Hughes", "Eleanor", "Peter")];
+
+/// How long before now devices are held and rules are valid where no past is made, so that the history that the
+/// simulator sends belongs to somebody and is judged.
 const HISTORY: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 /// Fills a database in one transaction. The manifest's addresses and tokens are still empty.
 pub(crate) async fn create(url: &str, patients: u32, seed: u64, clock: &Clock) -> Result<Manifest> {
-    let now = clock.now();
+    Ok(create_since(url, patients, seed, clock, None).await?.0)
+}
+
+/// The same for people who were there when the past began: they are watched and hold their devices since then. Tells
+/// which devices were replaced meanwhile.
+pub(crate) async fn create_since(
+    url: &str,
+    patients: u32,
+    seed: u64,
+    clock: &Clock,
+    past: Option<&Past>,
+) -> Result<(Manifest, Vec<Retired>)> {
     let database = Database::connect(url, Role::Admin, 1).await.context("connecting")?;
     let mut tx = database.begin().await?;
     let territory = territory(&mut tx, "Grand Est (démonstration)", ids::new_v7(clock)).await?;
@@ -101,13 +119,50 @@ pub(crate) async fn create(url: &str, patients: u32, seed: u64, clock: &Clock) -
     }
     let users = create_staff(&mut tx, territory, &teams, clock).await?;
     let mut rng = ChaCha12Rng::seed_from_u64(seed);
-    let mut created = Vec::new();
+    let (mut created, mut retired, mut followed) = (Vec::new(), Vec::new(), Vec::new());
     for index in 0..patients {
-        created.push(create_patient(&mut tx, &teams, index, patients, now, clock, &mut rng).await?);
+        let past = past.filter(|past| past.covers(index));
+        let team = *teams.get(team_of(index, patients)).context("a team")?;
+        let who = somebody(index, team, clock, past, &mut rng);
+        let (patient, old) = create_patient(&mut tx, who, index, patients, clock, past).await?;
+        followed.push((patient.id.parse()?, team_of(index, patients), index));
+        created.push(patient);
+        retired.extend(old);
     }
+    let since = past.map_or_else(|| clock.now().checked_sub(HISTORY), |past| Ok(past.from))?;
+    practices::create(&mut tx, territory, &followed, since, clock).await?;
     tx.commit().await?;
     database.close().await;
-    Ok(Manifest { http: String::new(), mqtt: String::new(), seed, users, patients: created })
+    let manifest = Manifest { http: String::new(), mqtt: String::new(), seed, users, patients: created };
+    Ok((manifest, retired))
+}
+
+/// The last eighth belongs to the other team: nobody of the first one may see it.
+pub(crate) fn team_of(index: u32, patients: u32) -> usize {
+    usize::from(patients >= 8 && index >= patients - patients / 8)
+}
+
+/// Who looks after whom, by the place of the team.
+pub(crate) fn teams(manifest: &Manifest) -> Result<Vec<Team>> {
+    let member = |role: &str, team: &str| {
+        let user = manifest
+            .users
+            .iter()
+            .find(|user| user.role == role && user.care_teams.iter().any(|of| of == team))
+            .with_context(|| format!("{team} has no {role}"))?;
+        let (.., name, language, _) =
+            STAFF.iter().find(|(_, login, ..)| *login == user.login).context("an account of the demo")?;
+        anyhow::Ok(Member {
+            id: user.id.parse()?,
+            login: user.login.clone(),
+            name: (*name).to_owned(),
+            english: *language == "en",
+        })
+    };
+    TEAMS
+        .iter()
+        .map(|team| Ok(Team { nurse: member("nurse", team)?, physician: member("physician", team)? }))
+        .collect()
 }
 
 async fn create_staff(
@@ -147,64 +202,98 @@ async fn create_staff(
     Ok(users)
 }
 
-async fn create_patient(
-    tx: &mut Tx,
-    teams: &[CareTeamId],
+/// A person of the seed.
+fn somebody(
     index: u32,
-    patients: u32,
-    now: Timestamp,
+    care_team: CareTeamId,
     clock: &Clock,
+    past: Option<&Past>,
     rng: &mut ChaCha12Rng,
-) -> Result<Patient> {
-    let (profile, plan, kinds) = plan_of(index);
-    // The last eighth belongs to the other team: nobody of the first one may see it.
-    let place = usize::from(patients >= 8 && index >= patients - patients / 8);
-    let team = *teams.get(place).context("a team")?;
+) -> NewPatient {
     let woman = rng.random_bool(0.5);
-    let given_name = (if woman { &WOMEN } else { &MEN }).choose(rng).copied().unwrap_or("Camille");
-    let family_name = FAMILY_NAMES.choose(rng).copied().unwrap_or("Martin");
-    let id = PatientId(ids::new_v7(clock));
-    let patient = NewPatient {
-        id,
-        care_team: team,
+    let mut given_name = (if woman { &WOMEN } else { &MEN }).choose(rng).copied().unwrap_or("Camille");
+    let mut family_name = FAMILY_NAMES.choose(rng).copied().unwrap_or("Martin");
+    let english = ENGLISH.iter().find(|(of, ..)| *of == index);
+    if let Some((_, surname, of_woman, of_man)) = english {
+        (family_name, given_name) = (surname, if woman { of_woman } else { of_man });
+    }
+    let now = clock.now();
+    NewPatient {
+        id: PatientId(ids::new_v7(clock)),
+        care_team,
         identifier: format!("D{:05}", index + 1),
         family_name: family_name.into(),
         given_name: given_name.into(),
         birth_date: birth_date(rng),
         sex: if woman { "female" } else { "male" }.into(),
-        language: "fr".into(),
+        language: if english.is_some() { "en" } else { "fr" }.into(),
         time_zone: "Europe/Paris".into(),
-        // Silence is counted from now; the history that the simulator sends comes on top.
-        watched_since: now,
-    };
-    add_patient(tx, &patient).await?;
-    let from = now.checked_sub(HISTORY)?;
-    start_plan(tx, id, plan, from, from).await?;
-    let mut devices = Vec::new();
-    for kind in kinds {
-        let secret = ids::random_text::<32>();
-        let device = NewDevice {
-            id: new_device_id(*kind),
-            kind: kind.name().into(),
-            secret_hash: hash_secret(secret.as_bytes()),
-            patient: id,
-            held_from: from,
-            enrolled_at: now,
-        };
-        enrol(tx, &device).await?;
-        devices.push(Device { id: device.id.0, kind: device.kind, secret });
+        // Without a past silence is counted from now; the history that the simulator sends comes on top.
+        watched_since: past.map_or(now, |past| past.from),
     }
-    Ok(Patient {
-        id: id.to_string(),
-        name: format!("{family_name} {given_name}"),
-        care_plan: plan.code().into(),
-        care_team: TEAMS.get(place).copied().unwrap_or_default().into(),
-        profile: profile.name().into(),
-        devices,
-    })
 }
 
-fn plan_of(index: u32) -> (Profile, CarePlan, &'static [DeviceKind]) {
+async fn create_patient(
+    tx: &mut Tx,
+    who: NewPatient,
+    index: u32,
+    patients: u32,
+    clock: &Clock,
+    past: Option<&Past>,
+) -> Result<(Patient, Vec<Retired>)> {
+    let now = clock.now();
+    let (profile, plan, kinds) = plan_of(index);
+    add_patient(tx, &who).await?;
+    let from = past.map_or_else(|| now.checked_sub(HISTORY), |past| Ok(past.from))?;
+    start_plan(tx, who.id, plan, from, from).await?;
+    let (mut devices, mut retired) = (Vec::new(), Vec::new());
+    let swapped = past.and_then(|past| past.swap(index));
+    for kind in kinds {
+        let mut held_from = from;
+        if let Some(until) = swapped {
+            let old = enrol_for(tx, who.id, *kind, from, from).await?;
+            let id = vigie_vitals::DeviceId(old.id);
+            take_back(tx, &id, until).await?;
+            retired.push(Retired { index, kind: *kind, id: DeviceId::parse(id.as_str())?, until });
+            held_from = until;
+        }
+        let enrolled_at = if past.is_some() { held_from } else { now };
+        devices.push(enrol_for(tx, who.id, *kind, held_from, enrolled_at).await?);
+    }
+    let patient = Patient {
+        id: who.id.to_string(),
+        name: format!("{} {}", who.family_name, who.given_name),
+        care_plan: plan.code().into(),
+        care_team: TEAMS.get(team_of(index, patients)).copied().unwrap_or_default().into(),
+        profile: profile.name().into(),
+        devices,
+        lived_until: past.map(|past| past.until),
+    };
+    Ok((patient, retired))
+}
+
+async fn enrol_for(
+    tx: &mut Tx,
+    patient: PatientId,
+    kind: DeviceKind,
+    held_from: Timestamp,
+    enrolled_at: Timestamp,
+) -> Result<Device> {
+    let secret = ids::random_text::<32>();
+    let device = NewDevice {
+        id: new_device_id(kind),
+        kind: kind.name().into(),
+        secret_hash: hash_secret(secret.as_bytes()),
+        patient,
+        held_from,
+        enrolled_at,
+    };
+    enrol(tx, &device).await?;
+    Ok(Device { id: device.id.0, kind: device.kind, secret })
+}
+
+/// What the patient of this index is followed for, and with what.
+pub(crate) fn plan_of(index: u32) -> (Profile, CarePlan, &'static [DeviceKind]) {
     match index % 6 {
         0 | 3 => (Profile::Diabetes, CarePlan::Diabetes, &[DeviceKind::Glucometer]),
         1 | 4 => (
