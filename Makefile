@@ -1,6 +1,6 @@
 # Each target is one step that can also be run by hand. `make demo ARGS="--patients 20 --seed 7"` hands options on.
 
-.PHONY: demo test bench fmt lint setup
+.PHONY: demo test bench bench-reports fmt lint setup
 
 # SQL is checked against the committed descriptions, so that no database is needed to compile.
 export SQLX_OFFLINE = true
@@ -20,6 +20,11 @@ test:
 bench:
 	@scripts/setup.sh test
 	@cargo run --locked --release --package vigie-e2e --bin bench -- $(ARGS)
+
+# Weekly reports a second for a mix of 10,000 patients, killed once on the way.
+bench-reports:
+	@scripts/setup.sh test
+	@cargo run --locked --release --package vigie-e2e --bin bench-reports -- $(ARGS)
 
 fmt:
 	@cargo fmt --all

@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh demo          what `make demo` needs: a PostgreSQL server, a C compiler, the Rust toolchain
 #   scripts/setup.sh test          the same, and what the tests need: MQTT clients nobody here wrote, a browser,
-#                                  PDF tools, TimescaleDB (the suite runs with and without it)
+#                                  PDF tools and checkers, an oracle for glucose, TimescaleDB (the suite runs with and without it)
 #   scripts/setup.sh timescaledb   TimescaleDB alone, for a demo that uses it
 #
 # Only root installs. Anybody else gets the exact commands to run, and exit status 1, and only if something is missing.
@@ -39,6 +39,7 @@ case $goal in
         want_program chromium chromium
         want_program chromedriver chromium-driver
         want_program pdftotext poppler-utils
+        want_program qpdf qpdf
         want_python_venv
         ;;
     timescaledb)
@@ -57,7 +58,7 @@ esac
 install_missing
 case $goal in
     demo) want_rust ;;
-    test) want_rust && want_paho && want_timescaledb ;;
+    test) want_rust && want_paho && want_aiosmtpd && want_outloud && want_iglu && want_timescaledb ;;
     timescaledb) want_timescaledb ;;
 esac
 

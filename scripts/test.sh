@@ -43,6 +43,11 @@ if command -v cargo-deny >/dev/null; then
     check "cargo deny" cargo deny --locked check bans licenses sources
 fi
 
+# The program that the acceptance tests start, built along with the tests: asked for alone, it would have its dependencies
+# with other features, and most of them would be compiled once more.
+check "cargo build" cargo build --locked --workspace --all-targets
+export VIGIE_BINARY=${CARGO_TARGET_DIR:-$PWD/target}/debug/vigie
+
 echo "== cargo test"
 # In a terminal Ctrl-C has to reach the tests; elsewhere the limit has to reach what the tests started.
 foreground=()

@@ -146,7 +146,18 @@ impl Stand {
 
     /// Starts `vigie serve` with these roles; MQTT on `mqtt_port`, the database at `url`.
     pub fn serve(&self, roles: &str, mqtt_port: u16, url: &str) -> Result<Service> {
-        Service::start(&self.vigie, roles, mqtt_port, url)
+        self.serve_with(roles, mqtt_port, url, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub fn serve_with(
+        &self,
+        roles: &str,
+        mqtt_port: u16,
+        url: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Service> {
+        Service::start(&self.vigie, roles, mqtt_port, url, environment)
     }
 }
 

@@ -23,7 +23,13 @@ pub struct Service {
 }
 
 impl Service {
-    pub(super) fn start(vigie: &Path, roles: &str, mqtt_port: u16, url: &str) -> Result<Self> {
+    pub(super) fn start(
+        vigie: &Path,
+        roles: &str,
+        mqtt_port: u16,
+        url: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
         let mut child = Command::new(vigie)
             .args(["serve", "--roles", roles])
             .env("DATABASE_URL", url)
@@ -32,6 +38,7 @@ impl Service {
             .env("VIGIE_INSTANCE", format!("stand-{roles}"))
             .env("VIGIE_LOG", "info")
             .env("VIGIE_LOG_FORMAT", "json")
+            .envs(environment.iter().copied())
             .env_remove("DATABASE_URL_FILE")
             .env_remove("VIGIE_CONFIG")
             .stdin(Stdio::null())

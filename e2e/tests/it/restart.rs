@@ -11,7 +11,8 @@ use crate::actors::batch::{glucose, now, one};
 use crate::actors::house::{Enrolled, PATIENCE};
 use crate::actors::paho::Paho;
 
-const OPTIONS: [&str; 3] = ["--no-sim", "--patients", "9"];
+/// Without a past: every reading and alert of the patient is one of the test.
+const OPTIONS: [&str; 5] = ["--no-sim", "--past-days", "0", "--patients", "9"];
 
 async fn device_of(demo: &Demo, patient: &Patient) -> Paho {
     let device = &patient.devices[0];

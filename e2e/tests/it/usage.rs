@@ -39,6 +39,7 @@ fn bad_usage_exits_64_and_names_the_culprit_in_one_sentence() {
         (&["dmeo"][..], "dmeo"),
         (&["demo", "--patients", "many"], "many"),
         (&["demo", "--patients", "0"], "--patients"),
+        (&["demo", "--past-days", "71"], "--past-days"),
         (&["demo", "--speed", "0.5"], "--speed 0.5"),
         (&["demo", "--speed", "-1"], "-1"),
         (&["demo", "--http", "0.0.0.0:8080"], "0.0.0.0:8080"),

@@ -69,7 +69,9 @@ impl House {
         let mut shared = SHARED.lock().await;
         if shared.is_none() {
             let folder = tempfile::Builder::new().prefix("vigie-e2e-").tempdir().unwrap();
-            let demo = Demo::start(folder.path(), &["--no-sim", "--patients", PATIENTS]).await.unwrap();
+            // Without a past: tests count what they themselves sent, and the alerts that it opened.
+            let options = ["--no-sim", "--past-days", "0", "--patients", PATIENTS];
+            let demo = Demo::start(folder.path(), &options).await.unwrap();
             *shared = Some(Shared { demo: Arc::new(demo), users: 0, taken: HashMap::new(), folder });
         }
         let shared = shared.as_mut().unwrap();
