@@ -24,6 +24,11 @@ put() {
 
 put database_password "$(random_hex)"
 put migrate_database_url "postgres://postgres:$(cat secrets/database_password)@db:5432/vigie"
-for role in gateway alerts dashboard; do
+# The password of the mail server is given by its operator: write it into the file.
+if [[ ! -e secrets/smtp_password ]]; then
+    : >secrets/smtp_password
+    chmod 444 secrets/smtp_password
+fi
+for role in gateway alerts reports dashboard; do
     put "${role}_database_url" "postgres://${role}_login:$(random_hex)@db:5432/vigie"
 done

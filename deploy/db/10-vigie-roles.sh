@@ -10,7 +10,7 @@ password_of() {
     sed -E 's|^postgres://[^:]+:([0-9a-f]+)@.*$|\1|' "/run/secrets/$1_database_url"
 }
 
-for role in gateway alerts dashboard; do
+for role in gateway alerts reports dashboard; do
     # Standard input, not arguments: those are visible to every process of the container.
     psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<SQL
 CREATE ROLE vigie_$role NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE;
