@@ -66,7 +66,7 @@ pub(crate) async fn fetch(app: &App, caller: &Caller, id: PatientId, wish: Wish)
     }
     let report = match whole {
         Some(_) => None,
-        None => Some(rebuilt(&mut tx, app, id, wish.week, stored.as_ref(), now).await?),
+        None => Some(rebuilt(&mut tx, app, &patient, wish.week, stored.as_ref(), now).await?),
     };
     let detail = format!("{week} {} {language}", wish.format.as_str());
     caller.audit(&mut tx, app, "report.read", Some(id), &detail).await?;
@@ -84,18 +84,17 @@ pub(crate) async fn fetch(app: &App, caller: &Caller, id: PatientId, wish: Wish)
 async fn rebuilt(
     tx: &mut Tx,
     app: &App,
-    id: PatientId,
+    patient: &patients::Patient,
     week: Week,
     stored: Option<&StoredReport>,
     now: Timestamp,
 ) -> Result<Report, Problem> {
-    let zone_name = patients::get(tx, id).await?.ok_or_else(Problem::not_found)?.time_zone;
-    let zone = zone_of(&zone_name);
+    let zone = zone_of(&patient.time_zone);
     if stored.is_none() && week.start(&zone) > now {
         return Err(Problem::not_found());
     }
     let known_at = stored.map_or_else(|| app.settings().schedule.known_at(week, &zone, now), |s| s.known_at);
-    let record = load(tx, &[wanted(id, week, &zone, known_at)]).await?.pop();
+    let record = load(tx, &[wanted(patient.id, week, &zone, known_at)]).await?.pop();
     let record = record.ok_or_else(Problem::not_found)?;
     if record.patient.watched_since >= week.end(&zone) {
         return Err(Problem::not_found());

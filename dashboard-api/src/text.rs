@@ -11,7 +11,9 @@ pub(crate) const LANGUAGE_COOKIE: &str = "vigie_lang";
 
 /// What the browser chose, else the account's language, else `Accept-Language`, else French.
 pub(crate) fn of_request(headers: &HeaderMap, account: Option<&str>) -> Texts {
-    let chosen = cookie(headers, LANGUAGE_COOKIE).and_then(locale_of).or_else(|| account.and_then(locale_of));
+    let chosen = cookie(headers, LANGUAGE_COOKIE)
+        .and_then(Locale::of_code)
+        .or_else(|| account.and_then(Locale::of_code));
     chosen.map_or_else(|| of_programs(headers), Texts)
 }
 
@@ -21,14 +23,6 @@ pub(crate) fn of_programs(headers: &HeaderMap) -> Texts {
     Texts(negotiate(accepted))
 }
 
-pub(crate) fn locale_of(code: &str) -> Option<Locale> {
-    match code {
-        "fr" => Some(Locale::Fr),
-        "en" => Some(Locale::En),
-        _ => None,
-    }
-}
-
 /// The better liked of the two languages; French when neither is named.
 fn negotiate(accepted: &str) -> Locale {
     let mut best = (0u32, Locale::Fr);
@@ -36,7 +30,7 @@ fn negotiate(accepted: &str) -> Locale {
         let mut parts = item.split(';');
         let language = parts.next().unwrap_or("").trim().split('-').next().unwrap_or("").to_ascii_lowercase();
         let quality = parts.find_map(|p| p.trim().strip_prefix("q=")).map_or(1000, thousandths);
-        if let Some(locale) = locale_of(&language)
+        if let Some(locale) = Locale::of_code(&language)
             && quality > best.0
         {
             best = (quality, locale);

@@ -43,7 +43,7 @@ pub fn edition(
     let content = serde_json::to_string(&report)?;
     let mut documents = Vec::new();
     for language in languages {
-        let Some(locale) = locale_of(language) else { continue };
+        let Some(locale) = Locale::of_code(language) else { continue };
         documents.push(kept(language, Format::Pdf, document::pdf(&report, locale, typesetter)?));
         documents.push(kept(language, Format::Html, document::html(&report, locale)?.into_bytes()));
     }
@@ -92,7 +92,7 @@ pub fn practice_edition(
     typesetter: &Typesetter,
 ) -> Result<(String, Vec<NewDocument>), DocumentError> {
     let content = serde_json::to_string(summary)?;
-    let locale = locale_of(language).unwrap_or_default();
+    let locale = Locale::of_code(language).unwrap_or_default();
     let pdf = document::practice_pdf(summary, &practice.to_string(), locale, typesetter)?;
     let html = document::practice_html(summary, locale)?.into_bytes();
     Ok((content, vec![kept(language, Format::Pdf, pdf), kept(language, Format::Html, html)]))
@@ -117,13 +117,4 @@ pub fn one_document(
 
 fn kept(language: &str, format: Format, bytes: Vec<u8>) -> NewDocument {
     NewDocument { language: language.to_owned(), format, sha256: Sha256::digest(&bytes).into(), bytes }
-}
-
-/// `fr`, `en`.
-pub fn locale_of(language: &str) -> Option<Locale> {
-    match language {
-        "fr" => Some(Locale::Fr),
-        "en" => Some(Locale::En),
-        _ => None,
-    }
 }

@@ -24,6 +24,15 @@ const WEEKDAYS_FR: [&str; 7] = ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", 
 const WEEKDAYS_EN: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 impl Locale {
+    /// The language with this code, `fr` or `en`.
+    pub fn of_code(code: &str) -> Option<Self> {
+        match code {
+            "fr" => Some(Self::Fr),
+            "en" => Some(Self::En),
+            _ => None,
+        }
+    }
+
     /// Picks the text of this language.
     pub fn pick<'a>(self, fr: &'a str, en: &'a str) -> &'a str {
         match self {

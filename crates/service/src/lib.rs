@@ -2,9 +2,11 @@
 
 mod clock;
 mod errors;
+mod hexadecimal;
 pub mod ids;
 mod logs;
 
 pub use clock::Clock;
 pub use errors::chain;
+pub use hexadecimal::hexadecimal;
 pub use logs::start_logs;

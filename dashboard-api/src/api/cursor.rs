@@ -1,5 +1,7 @@
 //! Where a list goes on: opaque to whoever passes it back, safe in a URL.
 
+use vigie_service::hexadecimal;
+
 use crate::problem::Problem;
 
 /// Parts of a cursor are separated by a character that no id, time or name contains.
@@ -7,7 +9,7 @@ const SEPARATOR: char = '\u{1f}';
 
 pub(crate) fn seal(parts: &[&str]) -> String {
     let text = parts.join(&SEPARATOR.to_string());
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(text.as_bytes())
 }
 
 /// The parts of a cursor that has exactly `N` of them.

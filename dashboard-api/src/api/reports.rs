@@ -8,8 +8,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vigie_charts::Locale;
 use vigie_reports::delivery::address;
 use vigie_reports::{activity, document};
+use vigie_service::hexadecimal;
 use vigie_store::patients;
 use vigie_store::reports::activity::Whose;
 use vigie_store::reports::deliveries::DeliveryLine;
@@ -22,7 +24,7 @@ use crate::api::extract::{Id, Json, Query, WeekName};
 use crate::app::{App, commit};
 use crate::problem::Problem;
 use crate::reports::{self, Fetched, Wish};
-use crate::text::{self, locale_of};
+use crate::text;
 
 /// Two years of weekly reports with some corrections.
 const REPORTS_MAX: i64 = 120;
@@ -51,7 +53,7 @@ fn shape(report: &StoredReport, lines: &[DeliveryLine], openings: &[Opening]) ->
         .documents
         .iter()
         .map(|kept| {
-            json!({ "language": kept.language, "format": kept.format.as_str(), "sha256": hex(&kept.sha256), "bytes": kept.size })
+            json!({ "language": kept.language, "format": kept.format.as_str(), "sha256": hexadecimal(&kept.sha256), "bytes": kept.size })
         })
         .collect();
     let delivered: Vec<Value> = lines.iter().filter(|line| line.what == what).map(delivery).collect();
@@ -64,7 +66,7 @@ fn shape(report: &StoredReport, lines: &[DeliveryLine], openings: &[Opening]) ->
         .collect();
     json!({
         "week": report.week, "version": report.version, "from": report.from, "to": report.to, "known_at": report.known_at,
-        "software": report.software, "rules_version": report.rules_version, "content_sha256": hex(&report.content_sha256),
+        "software": report.software, "rules_version": report.rules_version, "content_sha256": hexadecimal(&report.content_sha256),
         "correction_of": report.correction_of, "created_at": report.created_at, "documents": documents,
         "deliveries": delivered, "opened": opened,
     })
@@ -77,10 +79,6 @@ fn delivery(line: &DeliveryLine) -> Value {
         "attempts": line.attempts, "next_attempt_at": line.next_attempt_at, "accepted_at": line.accepted_at,
         "last_reply": line.last_reply, "fallback_of": line.fallback_of, "created_at": line.created_at,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[derive(Deserialize)]
@@ -102,7 +100,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     let format = wished_format(&which, &headers)?;
     let locale = match &which.language {
-        Some(code) => locale_of(code).ok_or_else(|| Problem::bad_request("language is fr or en"))?,
+        Some(code) => Locale::of_code(code).ok_or_else(|| Problem::bad_request("language is fr or en"))?,
         None => text::of_request(&headers, Some(&caller.account.locale)).0,
     };
     let wish = Wish { week, version: which.version, locale, format };
@@ -141,8 +139,8 @@ fn document_response(fetched: Fetched, format: Format, name: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let texts = [
-        (header::ETAG, format!("\"{}\"", hex(&fetched.sha256))),
-        (header::HeaderName::from_static("x-content-sha256"), hex(&fetched.sha256)),
+        (header::ETAG, format!("\"{}\"", hexadecimal(&fetched.sha256))),
+        (header::HeaderName::from_static("x-content-sha256"), hexadecimal(&fetched.sha256)),
         (header::CONTENT_DISPOSITION, format!("inline; filename=\"{name}.{ending}\"")),
     ];
     for (header, text) in texts {

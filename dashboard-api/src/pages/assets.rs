@@ -4,6 +4,8 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use vigie_service::hexadecimal;
+
 use crate::problem::Problem;
 
 #[derive(rust_embed::Embed)]
@@ -12,9 +14,7 @@ struct Assets;
 
 pub(crate) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let file = Assets::get(&name).ok_or_else(Problem::not_found)?;
-    let hash: String =
-        file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{hash}\"");
+    let tag = format!("\"{}\"", hexadecimal(&file.metadata.sha256_hash()));
     let unchanged =
         headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let mut response = if unchanged {

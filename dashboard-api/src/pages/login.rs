@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
+use vigie_charts::Locale;
 use vigie_store::staff::SessionKind;
 
 use crate::access::guard::Caller;
@@ -17,7 +18,7 @@ use crate::app::App;
 use crate::edge::RequestId;
 use crate::pages::{Shell, html, is_local};
 use crate::problem::Problem;
-use crate::text::{self, LANGUAGE_COOKIE, Texts, locale_of};
+use crate::text::{self, LANGUAGE_COOKIE, Texts};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -105,7 +106,8 @@ pub(crate) async fn language(
     State(app): State<App>,
     Form(body): Form<Language>,
 ) -> Result<Response, Problem> {
-    let locale = locale_of(&body.language).ok_or_else(|| Problem::bad_request("the language is fr or en"))?;
+    let locale =
+        Locale::of_code(&body.language).ok_or_else(|| Problem::bad_request("the language is fr or en"))?;
     let to = if is_local(&body.to) { body.to.as_str() } else { "/" };
     let secure = if app.settings().secure_cookies { "; Secure" } else { "" };
     let cookie = format!(

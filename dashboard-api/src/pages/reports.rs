@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use vigie_reports::content::Week;
+use vigie_service::hexadecimal;
 use vigie_store::Tx;
 use vigie_store::reports::deliveries::{self, DeliveryLine};
 use vigie_store::reports::documents::{self, Opening, StoredReport};
@@ -220,7 +221,7 @@ impl OnPage {
             // Newest first: the first of a week is its newest.
             newest: place == 0 || self.reports.get(place - 1).is_none_or(|before| before.week != report.week),
             known: moment(report.known_at),
-            hash: report.content_sha256.iter().take(6).map(|byte| format!("{byte:02x}")).collect(),
+            hash: hexadecimal(&report.content_sha256).chars().take(12).collect(),
             deliveries: deliveries.collect(),
             opened: openings.map(|opening| format!("{}, {}", opening.name, moment(opening.at))).collect(),
         }

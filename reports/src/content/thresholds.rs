@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use vigie_charts::{Limit, LimitStep, Severity, Side as ChartSide};
+use vigie_service::hexadecimal;
 use vigie_vitals::metrics::Period;
 use vigie_vitals::{Level, LimitRule, Priority, RuleId, RuleSpec, RuleVersion, Side, Unit, Vital};
 
@@ -78,8 +79,7 @@ pub(super) fn changes(lines: &[ThresholdLine]) -> Vec<&ThresholdLine> {
 pub(super) fn digest(lines: &[ThresholdLine]) -> String {
     // Rules are ordered and their maps are BTreeMaps, so the same rules are the same bytes.
     let bytes = serde_json::to_vec(lines).unwrap_or_default();
-    let digest = Sha256::digest(&bytes);
-    digest.iter().fold(String::with_capacity(64), |text, byte| text + &format!("{byte:02x}"))
+    hexadecimal(&Sha256::digest(&bytes))
 }
 
 /// The limits of a vital sign over a period in one unit, each at the value that was in force at the time.

@@ -11,6 +11,7 @@ use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, MultiPartKi
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use vigie_charts::Locale;
+use vigie_service::hexadecimal;
 use vigie_words::Texts;
 
 /// What is in the mail.
@@ -159,14 +160,6 @@ fn is_message_id(text: &str) -> bool {
     inner.len() <= 200
         && inner.bytes().all(allowed)
         && inner.split('@').filter(|part| !part.is_empty()).count() == 2
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|n| char::from_digit(n.into(), 16))
-        .collect()
 }
 
 #[cfg(test)]

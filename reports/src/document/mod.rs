@@ -19,6 +19,7 @@ use std::sync::LazyLock;
 
 use sha2::{Digest, Sha256};
 use vigie_charts::Locale;
+use vigie_service::hexadecimal;
 use vigie_typeset::{Job, Template, TypesetError, Typesetter};
 
 use crate::content::Report;
@@ -64,7 +65,7 @@ pub fn content_sha256(report: &Report) -> Result<[u8; 32], serde_json::Error> {
 /// # Errors
 /// [`DocumentError`]: content without JSON, or a document that would not conform.
 pub fn pdf(report: &Report, locale: Locale, typesetter: &Typesetter) -> Result<Vec<u8>, DocumentError> {
-    let hash = hex(&content_sha256(report)?);
+    let hash = hexadecimal(&content_sha256(report)?);
     let (view, pictures) = Writer::new(report, locale).view(&hash);
     let identifier = format!("{}/{}/{}/{}", report.patient.id, report.week, report.version, view.language);
     let sheet = Sheet { software: &report.software, identifier: &identifier, date: report.known_at };
@@ -76,7 +77,7 @@ pub fn pdf(report: &Report, locale: Locale, typesetter: &Typesetter) -> Result<V
 /// # Errors
 /// [`DocumentError`]: content without JSON.
 pub fn html(report: &Report, locale: Locale) -> Result<String, DocumentError> {
-    let hash = hex(&content_sha256(report)?);
+    let hash = hexadecimal(&content_sha256(report)?);
     let (view, pictures) = Writer::new(report, locale).view(&hash);
     Ok(html::page(&view, &pictures)?)
 }
@@ -99,7 +100,7 @@ pub fn practice_pdf(
     locale: Locale,
     typesetter: &Typesetter,
 ) -> Result<Vec<u8>, DocumentError> {
-    let view = practice::view(summary, locale, &hex(&practice_content_sha256(summary)?));
+    let view = practice::view(summary, locale, &hexadecimal(&practice_content_sha256(summary)?));
     let identifier = format!("{identifier}/{}/{}", summary.week, view.language);
     let sheet = Sheet { software: &summary.software, identifier: &identifier, date: practice::date(summary) };
     set(&view, &[], &sheet, typesetter)
@@ -110,7 +111,7 @@ pub fn practice_pdf(
 /// # Errors
 /// [`DocumentError`]: content without JSON.
 pub fn practice_html(summary: &PracticeSummary, locale: Locale) -> Result<String, DocumentError> {
-    let view = practice::view(summary, locale, &hex(&practice_content_sha256(summary)?));
+    let view = practice::view(summary, locale, &hexadecimal(&practice_content_sha256(summary)?));
     Ok(html::page(&view, &[])?)
 }
 
@@ -142,8 +143,4 @@ fn set(
         tracing::warn!(%warning, "the template of reports is at fault");
     }
     Ok(pdf.bytes)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

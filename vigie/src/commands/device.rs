@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use vigie_device_sim::DeviceKind;
-use vigie_service::{Clock, ids};
+use vigie_service::{Clock, hexadecimal, ids};
 use vigie_store::devices::{NewDevice, enrol, hash_secret};
 use vigie_store::setup::plan_began;
 use vigie_store::{Database, Role};
@@ -78,8 +78,7 @@ pub(crate) fn new_device_id(kind: DeviceKind) -> DeviceId {
         DeviceKind::Spirometer => "sp",
     };
     // Letters and digits only, at most 23 characters: what every MQTT 3.1.1 client can send.
-    let random: String = ids::random_bytes::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
-    DeviceId(format!("{prefix}{random}"))
+    DeviceId(format!("{prefix}{}", hexadecimal(&ids::random_bytes::<8>())))
 }
 
 async fn enrol_device(
