@@ -23,7 +23,9 @@ pub(crate) struct Outcome {
 /// Reads a receipt; the message of the error is for a log.
 pub(crate) fn decode_receipt(encoding: Encoding, bytes: &[u8]) -> Result<Receipt, String> {
     match encoding {
-        Encoding::Json => serde_json::from_slice(bytes).map_err(|e| e.to_string()),
+        Encoding::Json | Encoding::SenmlJson | Encoding::SenmlCbor => {
+            serde_json::from_slice(bytes).map_err(|e| e.to_string())
+        }
         Encoding::Protobuf => {
             let receipt = v1::Receipt::decode(bytes).map_err(|e| e.to_string())?;
             Ok(Receipt {

@@ -21,12 +21,14 @@ pub fn batch_from_json(bytes: &[u8]) -> Result<Batch, JsonError> {
         sent_at: envelope.sent_at.unwrap_or_default(),
         epoch: envelope.epoch,
         readings: envelope.readings.into_iter().map(reading_from_json).collect(),
+        times_relative: false,
     })
 }
 
 fn reading_from_json(raw: &RawValue) -> Result<v1::Reading, BadReading> {
     serde_json::from_str::<Reading>(raw.get()).map(Reading::into_proto).map_err(|error| BadReading {
         sequence: serde_json::from_str::<OnlySequence>(raw.get()).ok().map(|s| s.sequence),
+        code: "not_a_reading",
         reason: error.to_string(),
     })
 }

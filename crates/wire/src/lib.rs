@@ -1,15 +1,20 @@
 //! What devices and Vigie say to each other: the protobuf package `vigie.v1`, the same messages as
-//! JSON, and the topic grammar. Pure: no I/O, no clock, no medicine. Whether `"1.12" g/L` is a glucose
+//! JSON, SenML packs that mean the same, and the topic grammar. Pure: no I/O, no clock, no medicine. Whether `"1.12" g/L` is a glucose
 //! that a person can have is for `vigie-vitals` to say.
 
 mod batch;
 mod json;
+mod senml;
 mod topic;
 
-pub use batch::{BadReading, Batch, DecodeError, batch_from_protobuf, decode_batch, encode_receipt};
+pub use batch::{
+    BadReading, Batch, DecodeError, batch_from_protobuf, batch_from_senml_cbor, batch_from_senml_json,
+    decode_batch, encode_receipt,
+};
 
 pub use json::{JsonError, batch_from_json, receipt_to_json};
 pub use prost::Message;
+pub use senml::SenmlError;
 pub use topic::{Channel, DeviceId, DeviceIdError, Encoding, Topic, TopicError};
 
 /// Messages of the protobuf package `vigie.v1`; `proto/vigie/v1/vigie.proto` documents every field.

@@ -51,6 +51,42 @@ pub enum Encoding {
     Protobuf,
     /// The same message as JSON.
     Json,
+    /// A SenML pack (RFC 8428) as JSON.
+    SenmlJson,
+    /// A SenML pack as CBOR.
+    SenmlCbor,
+}
+
+impl Encoding {
+    /// Every encoding.
+    pub const ALL: [Self; 4] = [Self::Protobuf, Self::Json, Self::SenmlJson, Self::SenmlCbor];
+
+    /// The media type of a batch in this encoding.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+            Self::SenmlJson => "application/senml+json",
+            Self::SenmlCbor => "application/senml+cbor",
+        }
+    }
+
+    /// The encoding that a `Content-Type` names; parameters such as a charset and the case of letters do not
+    /// matter. `None` for what no batch is written in.
+    pub fn from_content_type(text: &str) -> Option<Self> {
+        let essence = text.split(';').next().unwrap_or_default().trim();
+        Self::ALL.into_iter().find(|encoding| encoding.content_type().eq_ignore_ascii_case(essence))
+    }
+
+    /// Last levels of the topic. Not `senml+json`: a topic name must not hold a `+` ([MQTT-3.3.2-2]).
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Protobuf => "readings",
+            Self::Json => "readings/json",
+            Self::SenmlJson => "readings/senml-json",
+            Self::SenmlCbor => "readings/senml-cbor",
+        }
+    }
 }
 
 /// What a topic below a device is for.
@@ -85,8 +121,7 @@ impl Channel {
 
     fn suffix(self) -> &'static str {
         match self {
-            Self::Readings(Encoding::Protobuf) => "readings",
-            Self::Readings(Encoding::Json) => "readings/json",
+            Self::Readings(encoding) => encoding.suffix(),
             Self::Status => "status",
             Self::Receipts => "receipts",
             Self::Commands => "commands",
@@ -113,7 +148,9 @@ pub enum TopicError {
     #[error("the third level is the device id")]
     Device,
     /// Nothing of that name below a device.
-    #[error("a device has readings, readings/json, status, receipts and commands")]
+    #[error(
+        "a device has readings, readings/json, readings/senml-json, readings/senml-cbor, status, receipts and commands"
+    )]
     Channel,
 }
 
@@ -128,6 +165,8 @@ impl Topic {
         let channel = match channel {
             "readings" => Channel::Readings(Encoding::Protobuf),
             "readings/json" => Channel::Readings(Encoding::Json),
+            "readings/senml-json" => Channel::Readings(Encoding::SenmlJson),
+            "readings/senml-cbor" => Channel::Readings(Encoding::SenmlCbor),
             "status" => Channel::Status,
             "receipts" => Channel::Receipts,
             "commands" => Channel::Commands,
@@ -153,6 +192,8 @@ mod tests {
         for (text, channel) in [
             ("vigie/v1/gl-1/readings", Channel::Readings(Encoding::Protobuf)),
             ("vigie/v1/gl-1/readings/json", Channel::Readings(Encoding::Json)),
+            ("vigie/v1/gl-1/readings/senml-json", Channel::Readings(Encoding::SenmlJson)),
+            ("vigie/v1/gl-1/readings/senml-cbor", Channel::Readings(Encoding::SenmlCbor)),
             ("vigie/v1/gl-1/status", Channel::Status),
             ("vigie/v1/gl-1/receipts", Channel::Receipts),
             ("vigie/v1/gl-1/commands", Channel::Commands),
@@ -162,6 +203,16 @@ mod tests {
             assert_eq!(topic.device.as_str(), "gl-1");
             assert_eq!(topic.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_content_type_names_its_encoding_whatever_its_case_and_parameters() {
+        for encoding in Encoding::ALL {
+            assert_eq!(Encoding::from_content_type(encoding.content_type()), Some(encoding));
+        }
+        assert_eq!(Encoding::from_content_type("Application/JSON; charset=utf-8"), Some(Encoding::Json));
+        assert_eq!(Encoding::from_content_type("text/plain"), None);
+        assert_eq!(Encoding::from_content_type(""), None);
     }
 
     #[test]
@@ -176,6 +227,7 @@ mod tests {
             ("vigie/v2/gl-1/readings", TopicError::Foreign),
             ("vigie/v1/gl-1/readings/", TopicError::Channel),
             ("vigie/v1/gl-1/readings/json/x", TopicError::Channel),
+            ("vigie/v1/gl-1/readings/senml+json", TopicError::Channel),
             ("vigie/v1//readings", TopicError::Device),
             ("vigie/v1/é/readings", TopicError::Device),
             ("", TopicError::Foreign),

@@ -109,7 +109,7 @@ fn remember(
     answer: &(dyn Fn(usize) -> Answer + Send + Sync),
 ) -> Answer {
     let encoding = if topic.ends_with("/json") { Encoding::Json } else { Encoding::Protobuf };
-    let batch = decode_batch(encoding, payload).unwrap();
+    let batch = decode_batch(encoding, payload, 0).unwrap();
     let mut record = record.lock().unwrap();
     let answer = answer(record.publishes);
     record.publishes += 1;

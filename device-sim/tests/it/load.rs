@@ -147,7 +147,7 @@ async fn more_devices_than_connections_take_turns_and_times_are_distinct() {
     let mut stamps = BTreeSet::new();
     for _ in 0..120 {
         let message = timeout(PATIENCE, ear.recv()).await.unwrap().unwrap();
-        let batch = vigie_wire::decode_batch(Encoding::Protobuf, &message.payload).unwrap();
+        let batch = vigie_wire::decode_batch(Encoding::Protobuf, &message.payload, 0).unwrap();
         let reading = batch.readings[0].clone().unwrap();
         assert!(stamps.insert((message.topic.clone(), reading.measured_at.clone())));
         let vital = if reading.values[0].vital == "weight" { LoadVital::Weight } else { LoadVital::Glucose };

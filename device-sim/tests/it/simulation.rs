@@ -69,7 +69,7 @@ fn collect(heard: &[Heard]) -> BTreeMap<(String, u64, i64), vigie_wire::v1::Read
         let Channel::Readings(encoding) = topic.channel else {
             continue;
         };
-        let batch = decode_batch(encoding, &message.payload).unwrap();
+        let batch = decode_batch(encoding, &message.payload, 0).unwrap();
         assert!(batch.readings.len() <= 50);
         for reading in batch.readings {
             let reading = reading.unwrap();
