@@ -74,7 +74,12 @@ impl Database {
 
     /// The same without touching the database yet; call [`Database::check`] before relying on it.
     pub fn connect_lazily(url: &str, role: Role, connections_max: u32) -> Result<Self> {
-        let options = connect_options(url)?.application_name(role.as_str());
+        let mut options = connect_options(url)?.application_name(role.as_str());
+        if role == Role::Gateway {
+            // All that a gateway asks is some hundred rows by their key. A planner that thinks that random pages are dear
+            // would rather read a whole table and hash it, at a cost per reading that grows with the fleet.
+            options = options.options([("enable_hashjoin", "off"), ("enable_mergejoin", "off")]);
+        }
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -89,6 +89,41 @@ pub struct StoredReading {
     pub context: Context,
 }
 
+/// Adds numbers to ledgers that have none of them yet, and gives each ledger as it is then, in the same order. `None`:
+/// not touched, because the ledger has one of the numbers already, or does not exist.
+///
+/// Comparison and change are one statement, so nothing needs to be read or locked before, and nothing that was read
+/// before can be out of date: the row decides, for any number of gateways. Rows are locked in the order given.
+pub async fn extend_ledgers(tx: &mut Tx, added: &[(&LedgerKey, &Ranges)]) -> Result<Vec<Option<Ranges>>> {
+    let devices: Vec<&str> = added.iter().map(|(key, _)| key.device.as_str()).collect();
+    let epochs: Vec<i64> = added.iter().map(|(key, _)| key.epoch).collect();
+    let numbers: Vec<String> = added.iter().map(|(_, numbers)| numbers.to_sql_text()).collect();
+    let rows = sqlx::query!(
+        r#"
+        UPDATE ledger l SET received = l.received + k.added::int8multirange
+        FROM unnest($1::text[], $2::bigint[], $3::text[]) WITH ORDINALITY AS k(device_id, epoch, added, n)
+        WHERE l.device_id = k.device_id AND l.epoch = k.epoch AND NOT l.received && k.added::int8multirange
+        RETURNING k.n AS "n!", l.received::text AS "received!"
+        "#,
+        &devices as _,
+        &epochs,
+        &numbers
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut extended = vec![None; added.len()];
+    for row in rows {
+        *place(&mut extended, row.n)? = Some(Ranges::from_sql_text(&row.received)?);
+    }
+    Ok(extended)
+}
+
+/// The element that an ordinality (from 1) names.
+fn place<T>(places: &mut [T], n: i64) -> Result<&mut T> {
+    let index = usize::try_from(n).ok().and_then(|n| n.checked_sub(1));
+    index.and_then(|i| places.get_mut(i)).ok_or_else(|| Error::inconsistent("a row for nobody"))
+}
+
 /// Locks and reads the ledger of these keys, in their order (so that two gateways cannot deadlock).
 /// A key never seen before gets an empty row, so that its first readings are serialised, too.
 pub async fn lock_ledgers(tx: &mut Tx, keys: &BTreeSet<LedgerKey>) -> Result<BTreeMap<LedgerKey, Ranges>> {
@@ -163,20 +198,25 @@ pub async fn save_ledgers(tx: &mut Tx, ledgers: &BTreeMap<LedgerKey, Ranges>) ->
     }
 }
 
-/// Who held these devices, ever. A device that is not known has no entry.
-pub async fn holdings(tx: &mut Tx, devices: &[String]) -> Result<HashMap<DeviceId, Vec<Holding>>> {
+/// Who held these devices, ever; in the order of the devices. Nobody, where a device is not known.
+pub async fn holdings(tx: &mut Tx, devices: &[&str]) -> Result<Vec<Vec<Holding>>> {
+    // OFFSET 0 keeps the planner from turning the look-ups into a join that reads every assignment there is, and the
+    // collation keeps it from the slow GiST index of the exclusion constraint.
     let rows = sqlx::query!(
         r#"
-        SELECT device_id, patient_id, lower(held) AS "from_at", upper(held) AS "until_at"
-        FROM device_assignment WHERE device_id = ANY($1)
+        SELECT d.n AS "n!", a.patient_id, lower(a.held) AS "from_at", upper(a.held) AS "until_at"
+        FROM unnest($1::text[]) WITH ORDINALITY AS d(device_id, n)
+        CROSS JOIN LATERAL (
+            SELECT patient_id, held FROM device_assignment WHERE device_id COLLATE "C" = d.device_id OFFSET 0
+        ) a
         "#,
-        devices
+        devices as _
     )
     .fetch_all(&mut **tx)
     .await?;
-    let mut holdings: HashMap<DeviceId, Vec<Holding>> = HashMap::new();
+    let mut holdings = vec![Vec::new(); devices.len()];
     for row in rows {
-        holdings.entry(DeviceId(row.device_id)).or_default().push(Holding {
+        place(&mut holdings, row.n)?.push(Holding {
             patient: PatientId(row.patient_id),
             from: row.from_at.map(|t| t.to_jiff()),
             until: row.until_at.map(|t| t.to_jiff()),
@@ -388,6 +428,25 @@ pub async fn waiting_for_device(
     )
     .fetch_all(&mut **tx)
     .await?)
+}
+
+/// What waits for any of these devices, oldest first, at most `most`; each with its device.
+pub async fn waiting_for_devices(
+    tx: &mut Tx,
+    devices: &[String],
+    most: i64,
+) -> Result<Vec<(String, OutboxMessage)>> {
+    let rows = sqlx::query!(
+        "SELECT id, device_id, channel, payload FROM device_outbox WHERE device_id = ANY($1) ORDER BY id LIMIT $2",
+        devices,
+        most
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.device_id, OutboxMessage { id: row.id, channel: row.channel, payload: row.payload }))
+        .collect())
 }
 
 /// Forgets what devices have received.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use uuid::Uuid;
 use vigie_vitals::{
@@ -49,38 +49,58 @@ pub struct Window {
     pub from: Timestamp,
 }
 
-/// How far into the queue one claim looks; patients that other workers hold are passed over.
+/// How far into the queue one claim looks, from each of its ends.
 const LOOK_AHEAD_ROWS: i64 = 2_000;
 
-/// Claims up to `most` patients that wait on the queue or are due, oldest first, passing over those that
-/// another worker holds and over `except`. Their queue rows are taken: a rollback puts them back.
+/// So many candidates per patient to claim: several workers that look at the same end of the queue find enough.
+const CANDIDATES: i64 = 4;
+
+/// What was measured within this time is fresh: a third of each claim is for patients with fresh readings, so that a
+/// backlog of others does not keep them waiting.
+const FRESH: SignedDuration = SignedDuration::from_mins(15);
+
+/// Claims up to `most` patients that wait on the queue or are due, passing over those that another worker holds and over
+/// `except`. Those that have waited longest, those with fresh readings and those that are due come in turn. Their queue
+/// rows are taken: a rollback puts them back.
 pub async fn claim(tx: &mut Tx, now: Timestamp, most: i64, except: &[PatientId]) -> Result<Vec<Claim>> {
     let except: Vec<Uuid> = except.iter().map(|p| p.0).collect();
+    // The row numbers put the three sources in turn. Fresh rows were added last, so they are looked for from
+    // there; whoever is not found among so many is reached from the other end.
     let candidates = sqlx::query_scalar!(
         r#"
         SELECT patient_id AS "patient_id!" FROM (
-            (SELECT patient_id, min(id) AS place
+            (SELECT patient_id, row_number() OVER (ORDER BY min(id)) AS turn
              FROM (SELECT id, patient_id FROM judgement_queue WHERE patient_id <> ALL ($4) ORDER BY id LIMIT $2) q
-             GROUP BY patient_id ORDER BY place LIMIT $3)
+             GROUP BY patient_id ORDER BY turn LIMIT $3)
             UNION ALL
-            (SELECT patient_id, NULL FROM patient_watch WHERE next_due_at <= $1 AND patient_id <> ALL ($4)
-             ORDER BY next_due_at LIMIT $3)
+            (SELECT patient_id, row_number() OVER (ORDER BY min(id)) AS turn
+             FROM (SELECT id, patient_id, since FROM judgement_queue WHERE patient_id <> ALL ($4)
+                   ORDER BY id DESC LIMIT $2) q
+             WHERE since >= $5 GROUP BY patient_id ORDER BY turn LIMIT $3)
+            UNION ALL
+            (SELECT patient_id, row_number() OVER (ORDER BY next_due_at) AS turn
+             FROM patient_watch WHERE next_due_at <= $1 AND patient_id <> ALL ($4) ORDER BY next_due_at LIMIT $3)
         ) c
+        GROUP BY patient_id ORDER BY min(turn)
         "#,
         now.to_sqlx() as _,
         LOOK_AHEAD_ROWS,
-        most,
-        &except
+        most.saturating_mul(CANDIDATES),
+        &except,
+        now.saturating_sub(FRESH).unwrap_or(now).to_sqlx() as _
     )
     .fetch_all(&mut **tx)
     .await?;
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
+    // Nobody waits here, so the order of the locks is free: it is the order of the candidates.
     let locked = sqlx::query!(
         r#"
-        SELECT patient_id, watched_since FROM patient_watch
-        WHERE patient_id = ANY($1) ORDER BY patient_id LIMIT $2 FOR UPDATE SKIP LOCKED
+        SELECT w.patient_id, w.watched_since
+        FROM unnest($1::uuid[]) WITH ORDINALITY AS c(patient_id, n)
+        JOIN patient_watch w USING (patient_id)
+        ORDER BY c.n LIMIT $2 FOR UPDATE OF w SKIP LOCKED
         "#,
         &candidates,
         most

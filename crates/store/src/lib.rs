@@ -10,12 +10,16 @@
 pub mod alert_record;
 pub mod alert_work;
 pub mod audit;
+pub mod certificates;
+pub mod commands;
 mod database;
 pub mod devices;
 mod error;
 pub mod events;
 pub mod intake;
+pub mod integrations;
 pub mod judgement;
+pub mod ledger_reports;
 mod migrate;
 pub mod patients;
 mod ranges;

@@ -57,6 +57,11 @@ impl Ranges {
         true
     }
 
+    /// Nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The number up to which nothing is missing, counting from 1; 0 when 1 itself is.
     pub fn contiguous(&self) -> i64 {
         match self.0.first() {
@@ -79,6 +84,19 @@ impl Ranges {
             next = last.saturating_add(1);
         }
         gaps
+    }
+
+    /// The highest number; 0 for the empty set.
+    pub fn highest(&self) -> i64 {
+        self.0.last().map_or(0, |(_, last)| *last)
+    }
+
+    /// How many numbers between 1 and the highest are not in the set.
+    pub fn missing_count(&self) -> i64 {
+        let first_and_counted = self.0.iter().fold((1i64, 0i64), |(next, missing), (first, last)| {
+            (last.saturating_add(1), missing.saturating_add(first.saturating_sub(next).max(0)))
+        });
+        first_and_counted.1
     }
 
     /// PostgreSQL's text form of the multirange, as it prints it: `{[1,5),[7,9)}`.
@@ -122,6 +140,7 @@ mod tests {
         assert_eq!(ranges.contiguous(), 3);
         assert_eq!(ranges.missing(10), [(4, 6), (9, 11)]);
         assert_eq!(ranges.missing(1), [(4, 6)]);
+        assert_eq!((ranges.missing_count(), ranges.highest()), (6, 12));
         assert!(!ranges.insert(7));
         assert_eq!(Ranges::default().contiguous(), 0);
     }

@@ -28,8 +28,9 @@ async fn a_device_handed_on_is_held_by_one_person_at_a_time() {
     let mut tx = pool.begin().await.unwrap();
     let handed_on = "2026-06-01T10:00:00Z".parse().unwrap();
     assign(&mut tx, &people.devices[0], people.patients[1], handed_on).await.unwrap();
-    let mut holdings =
-        intake::holdings(&mut tx, &["dev-1".to_owned()]).await.unwrap().remove(&people.devices[0]).unwrap();
+    let mut all = intake::holdings(&mut tx, &["nobody-s", "dev-1"]).await.unwrap();
+    let mut holdings = all.remove(1);
+    assert_eq!(all, [[]]);
     holdings.sort_by_key(|holding| holding.from);
     assert_eq!(holdings[0].patient, people.patients[0]);
     assert_eq!(holdings[0].until, Some(handed_on));

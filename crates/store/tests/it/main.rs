@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
+mod certificates;
+mod commands;
 mod devices;
+mod integrations;
 mod report_activity;
 mod report_deliveries;
 mod report_jobs;
