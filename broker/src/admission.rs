@@ -3,6 +3,7 @@
 use vigie_wire::DeviceId;
 
 use crate::protocol::{Connect, ConnectAnswer, Version};
+use crate::tls::{Certified, Peer};
 use crate::topics::may_will;
 
 /// A log-in that is not accepted: what the client is told, and what the log says.
@@ -26,12 +27,56 @@ pub(crate) struct Claim {
     pub(crate) client_id_assigned: bool,
 }
 
-/// The user name is the identity; the client id must say the same, since takeover and session go by it.
-pub(crate) fn identify(version: Version, connect: &Connect) -> Result<Claim, Refused> {
+/// What proves an identity.
+#[derive(PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// To be compared with what is on record.
+    Secret(Vec<u8>),
+    /// Fingerprint of a certificate that was verified; it must not be revoked.
+    Certificate([u8; 32]),
+}
+
+/// Who a CONNECT is from, and by what it is to be proven. A peer with a certificate is what the certificate says.
+pub(crate) fn identify_peer(
+    version: Version,
+    connect: &mut Connect,
+    peer: &Peer,
+) -> Result<(Claim, Proof), Refused> {
+    match peer {
+        Peer::Unproven => {
+            let claim = identify(version, connect)?;
+            Ok((claim, Proof::Secret(connect.password.take().unwrap_or_default())))
+        }
+        Peer::Certified(Certified { device, fingerprint }) => {
+            let claim = identify_certified(version, connect, device)?;
+            Ok((claim, Proof::Certificate(*fingerprint)))
+        }
+        Peer::Unfit(why) => Err(Refused::new(ConnectAnswer::BadCredentials, why.as_str())),
+    }
+}
+
+/// The certificate is the identity; a user name and a client id, where given, must say the same.
+fn identify_certified(version: Version, connect: &Connect, device: &DeviceId) -> Result<Claim, Refused> {
+    refuse_enhanced(connect)?;
+    if let Some(user_name) = connect.user_name.as_deref().filter(|name| *name != device.as_str()) {
+        let why = format!("its certificate names device {device}, its user name is {}", shown(user_name));
+        return Err(Refused::new(ConnectAnswer::BadCredentials, why));
+    }
+    let client_id_assigned = check_client_id(version, connect, device)?;
+    Ok(Claim { device: device.clone(), client_id_assigned })
+}
+
+fn refuse_enhanced(connect: &Connect) -> Result<(), Refused> {
     if connect.enhanced_authentication {
         let why = "it asks for MQTT 5 enhanced authentication, which is not offered";
         return Err(Refused::new(ConnectAnswer::BadAuthenticationMethod, why));
     }
+    Ok(())
+}
+
+/// The user name is the identity; the client id must say the same, since takeover and session go by it.
+pub(crate) fn identify(version: Version, connect: &Connect) -> Result<Claim, Refused> {
+    refuse_enhanced(connect)?;
     let Some(user_name) = &connect.user_name else {
         let why = "it sent no user name; the user name is the device id, the password its secret";
         return Err(Refused::new(ConnectAnswer::BadCredentials, why));
@@ -44,20 +89,26 @@ pub(crate) fn identify(version: Version, connect: &Connect) -> Result<Claim, Ref
         let why = format!("device {device} sent no password; the password is its secret");
         return Err(Refused::new(ConnectAnswer::BadCredentials, why));
     }
+    let client_id_assigned = check_client_id(version, connect, &device)?;
+    Ok(Claim { device, client_id_assigned })
+}
+
+/// Takeover and session go by the client id, so it must be the device's. Was it left to us?
+fn check_client_id(version: Version, connect: &Connect, device: &DeviceId) -> Result<bool, Refused> {
     let client_id_assigned = connect.client_id.is_empty();
     if client_id_assigned && version == Version::V311 && !connect.clean {
         let why = format!("device {device} wants to keep a session without a client id");
         return Err(Refused::new(ConnectAnswer::IdentifierRejected, why));
     }
-    if !client_id_assigned && connect.client_id != *user_name {
+    if !client_id_assigned && connect.client_id != device.as_str() {
         let why = format!(
-            "its client id {} is not its user name {device}; both are the device id \
+            "its client id {} is not its device id {device} \
              (mosquitto_pub and mosquitto_sub need -i {device})",
             shown(&connect.client_id)
         );
         return Err(Refused::new(ConnectAnswer::IdentifierRejected, why));
     }
-    Ok(Claim { device, client_id_assigned })
+    Ok(client_id_assigned)
 }
 
 /// A will may only go to the device's own status.
@@ -98,6 +149,8 @@ mod tests {
             session_expiry: 0,
             receive_maximum: u16::MAX,
             packet_bytes_max: usize::MAX,
+            topic_alias_maximum: 0,
+            wants_response_information: false,
             enhanced_authentication: false,
         }
     }
@@ -155,9 +208,28 @@ mod tests {
                 payload: Bytes::new(),
                 qos: Qos::AtMostOnce,
                 retain: true,
+                delay: 0,
+                expiry: None,
+                forwarded: None,
             });
             assert_eq!(check_will(&device, &connect).is_ok(), fine, "{topic}");
         }
+    }
+
+    #[test]
+    fn a_certificate_needs_no_user_name_and_no_password_and_tolerates_no_other_name() {
+        let device = DeviceId::parse("gl-1").unwrap();
+        let mut bare = connect("gl-1", "gl-1");
+        (bare.user_name, bare.password) = (None, None);
+        assert_eq!(identify_certified(Version::V311, &bare, &device).unwrap().device, device);
+        bare.client_id = String::new();
+        assert!(identify_certified(Version::V5, &bare, &device).unwrap().client_id_assigned);
+        let refused = |client_id, user_name| {
+            identify_certified(Version::V5, &connect(client_id, user_name), &device).unwrap_err().answer
+        };
+        assert_eq!(refused("gl-1", "gl-2"), ConnectAnswer::BadCredentials);
+        assert_eq!(refused("gl-2", "gl-1"), ConnectAnswer::IdentifierRejected);
+        assert_eq!(refused("integration", "integration:north"), ConnectAnswer::BadCredentials);
     }
 
     proptest! {

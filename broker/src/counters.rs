@@ -9,6 +9,8 @@ pub struct Counters {
     pub connections: u64,
     /// Gauge: sessions of absent devices kept in memory.
     pub sessions_kept: u64,
+    /// Gauge: integration engines logged in now.
+    pub engines: u64,
     /// Sockets accepted.
     pub accepted: u64,
     /// Log-ins accepted.
@@ -29,6 +31,16 @@ pub struct Counters {
     pub outbound_too_large: u64,
     /// Times that a device had to wait because a limit was reached.
     pub stalls: u64,
+    /// Times that a device was not read because it went faster than its rates allow.
+    pub paced: u64,
+    /// Publishes of integration engines, which may not publish: refused.
+    pub engine_publishes_refused: u64,
+    /// TLS handshakes and upgrades to WebSocket that failed or took too long; not among `refused`.
+    pub handshakes_failed: u64,
+    /// Log-ins sent away because too many came at once.
+    pub sent_away_busy: u64,
+    /// Log-ins sent away because their device logs in too often.
+    pub sent_away_often: u64,
 }
 
 #[derive(Default)]
@@ -44,6 +56,11 @@ pub(crate) struct Tally {
     outbound_dropped: AtomicU64,
     outbound_too_large: AtomicU64,
     stalls: AtomicU64,
+    paced: AtomicU64,
+    engine_publishes_refused: AtomicU64,
+    handshakes_failed: AtomicU64,
+    sent_away_busy: AtomicU64,
+    sent_away_often: AtomicU64,
 }
 
 fn add(counter: &AtomicU64) {
@@ -86,11 +103,28 @@ impl Tally {
         add(&self.stalls);
     }
 
-    pub(crate) fn snapshot(&self, sessions_kept: usize) -> Counters {
+    pub(crate) fn paced(&self) {
+        add(&self.paced);
+    }
+    pub(crate) fn engine_publish_refused(&self) {
+        add(&self.engine_publishes_refused);
+    }
+    pub(crate) fn handshake_failed(&self) {
+        add(&self.handshakes_failed);
+    }
+    pub(crate) fn sent_away_busy(&self) {
+        add(&self.sent_away_busy);
+    }
+    pub(crate) fn sent_away_often(&self) {
+        add(&self.sent_away_often);
+    }
+
+    pub(crate) fn snapshot(&self, sessions_kept: usize, engines: usize) -> Counters {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             connections: get(&self.connections),
             sessions_kept: u64::try_from(sessions_kept).unwrap_or(u64::MAX),
+            engines: u64::try_from(engines).unwrap_or(u64::MAX),
             accepted: get(&self.accepted),
             admitted: get(&self.admitted),
             refused: get(&self.refused),
@@ -101,6 +135,11 @@ impl Tally {
             outbound_dropped: get(&self.outbound_dropped),
             outbound_too_large: get(&self.outbound_too_large),
             stalls: get(&self.stalls),
+            paced: get(&self.paced),
+            engine_publishes_refused: get(&self.engine_publishes_refused),
+            handshakes_failed: get(&self.handshakes_failed),
+            sent_away_busy: get(&self.sent_away_busy),
+            sent_away_often: get(&self.sent_away_often),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use vigie_wire::{Channel, DeviceId};
 
+use crate::fanout::{EngineId, Fanout, Territory};
+
 /// The other side of the listener.
 ///
 /// The futures returned here are driven to their end: a connection that closes, a takeover or a timeout
@@ -21,6 +23,17 @@ pub trait Gateway: Send + Sync + 'static {
         secret: &[u8],
     ) -> impl Future<Output = Result<Admission, Unavailable>> + Send;
 
+    /// Is the device that this certificate names enrolled, and neither it nor the certificate revoked? That the
+    /// certificate is genuine, valid and the peer's own was checked before. `fingerprint` is the SHA-256 of it in
+    /// DER. Where nobody answers this, none is admitted by certificate.
+    fn authenticate_certificate(
+        &self,
+        _device: &DeviceId,
+        _fingerprint: &[u8; 32],
+    ) -> impl Future<Output = Result<Admission, Unavailable>> + Send {
+        std::future::ready(Ok(Admission::Refused))
+    }
+
     /// Takes over what a device published. Resolves only when the outcome is durable (after COMMIT), and
     /// may pend for as long as the database is away: the device is not acknowledged meanwhile.
     ///
@@ -30,11 +43,50 @@ pub trait Gateway: Send + Sync + 'static {
     /// What the outbox holds for this device on [`Channel::Receipts`] or [`Channel::Commands`], oldest
     /// first; a long backlog may come in parts. Called when the device subscribes and when it resumes a
     /// session, then again whenever it has taken everything so far, until nothing is left.
+    ///
+    /// On [`Channel::Status`]: the last status that the device published with the retain flag, as
+    /// [`Outbound::retained`] and without an outbox row. Asked once for each subscription to it.
     fn pending(&self, device: &DeviceId, channel: Channel) -> impl Future<Output = Vec<Outbound>> + Send;
 
     /// The device has this row of the outbox: it acknowledged it, or at QoS 0 it was written to the socket.
     /// Must not block. Said again for a row that [`Gateway::pending`] still hands out.
     fn delivered(&self, device: &DeviceId, outbox_id: i64);
+
+    /// The fan-out to integration engines, if there is one here. Without it, none is admitted.
+    fn fanout(&self) -> Option<&Fanout> {
+        None
+    }
+
+    /// A log-in of an integration engine: the territory that it may read, or none if it is unknown, revoked or
+    /// sent the wrong secret. It reads what concerns patients: a log-in that cannot be written into the audit
+    /// trail is [`Unavailable`].
+    fn admit_engine(
+        &self,
+        _engine: &EngineId,
+        _secret: &[u8],
+        _client_id: &str,
+        _remote: SocketAddr,
+    ) -> impl Future<Output = Result<Option<Territory>, Unavailable>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Writes a subscription of an engine into the audit trail. It is granted only if that worked.
+    fn engine_subscribes(
+        &self,
+        _engine: &EngineId,
+        _client_id: &str,
+        _filters: &[String],
+    ) -> impl Future<Output = Result<(), Unavailable>> + Send {
+        std::future::ready(Err(Unavailable))
+    }
+
+    /// Is this engine, which is connected, still not revoked? Asked twice a minute.
+    fn is_engine_admitted(
+        &self,
+        _engine: &EngineId,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send {
+        std::future::ready(Ok(false))
+    }
 }
 
 /// What the directory of devices says to a log-in.
@@ -122,10 +174,12 @@ pub enum Verdict {
 pub struct Outbound {
     /// The row of the outbox that it stands for; told back through [`Gateway::delivered`].
     pub outbox_id: Option<i64>,
-    /// [`Channel::Receipts`] or [`Channel::Commands`].
+    /// [`Channel::Receipts`], [`Channel::Commands`], or [`Channel::Status`] for what is retained there.
     pub channel: Channel,
     /// The bytes to send.
     pub payload: Bytes,
+    /// Sent with the retain flag: the last known state, not news.
+    pub retained: bool,
 }
 
 impl fmt::Debug for Outbound {
@@ -134,6 +188,7 @@ impl fmt::Debug for Outbound {
             .field("outbox_id", &self.outbox_id)
             .field("channel", &self.channel)
             .field("payload_bytes", &self.payload.len())
+            .field("retained", &self.retained)
             .finish()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::gateway::Outbound;
+use crate::message::Message;
 
 /// Why a connection is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Left {
 
 #[derive(Default)]
 struct Inner {
-    queue: VecDeque<Outbound>,
+    queue: VecDeque<Message>,
     /// Messages were turned away since the queue was last empty.
     missed: bool,
     cut: Option<Cut>,
@@ -51,11 +51,12 @@ impl Mailbox {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn leave(&self, message: Outbound) -> Left {
+    pub(crate) fn leave(&self, message: Message) -> Left {
         {
             let mut inner = self.lock();
-            let waits = |waiting: &Outbound| waiting.outbox_id == message.outbox_id;
-            if message.outbox_id.is_some() && inner.queue.iter().any(waits) {
+            let outbox_id = message.outbox_id();
+            let waits = |waiting: &Message| waiting.outbox_id() == outbox_id;
+            if outbox_id.is_some() && inner.queue.iter().any(waits) {
                 return Left::Known;
             }
             if inner.queue.len() >= self.capacity {
@@ -68,7 +69,7 @@ impl Mailbox {
         Left::Queued
     }
 
-    pub(crate) fn pop(&self) -> Option<Outbound> {
+    pub(crate) fn pop(&self) -> Option<Message> {
         let mut inner = self.lock();
         let message = inner.queue.pop_front();
         if inner.queue.is_empty() {
@@ -85,6 +86,12 @@ impl Mailbox {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().queue.is_empty()
+    }
+
+    /// Takes over what was left in another one while nobody read it.
+    pub(crate) fn inherit(&self, before: &Self) {
+        let left = std::mem::take(&mut before.lock().queue);
+        self.lock().queue.extend(left);
     }
 
     /// The first order stands.
@@ -106,11 +113,13 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::Outbound;
     use bytes::Bytes;
     use vigie_wire::Channel;
 
-    fn message(outbox_id: Option<i64>) -> Outbound {
-        Outbound { outbox_id, channel: Channel::Commands, payload: Bytes::new() }
+    fn message(outbox_id: Option<i64>) -> Message {
+        let (channel, payload) = (Channel::Commands, Bytes::new());
+        Message::Outbox(Outbound { outbox_id, channel, payload, retained: false })
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub(crate) fn may_subscribe(device: &DeviceId, filter: &str) -> Result<Channel, 
     }
 }
 
-fn is_filter(filter: &str) -> bool {
+/// Is this a well-formed topic filter?
+pub(crate) fn is_filter(filter: &str) -> bool {
     let levels_are_well_formed =
         filter.split('/').all(|level| level.len() == 1 || !level.contains(['+', '#']));
     let hash_is_last = match filter.find('#') {

@@ -22,6 +22,8 @@ const KEEP_BYTES: usize = 512;
 pub(crate) struct Turn {
     pub(crate) read: usize,
     pub(crate) wrote: usize,
+    /// What had been written before has now left for the socket (TLS and WebSocket keep some back).
+    pub(crate) flushed: bool,
     /// The peer will send nothing more.
     pub(crate) ended: bool,
 }
@@ -60,6 +62,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         }
         if self.unflushed && Pin::new(&mut self.stream).poll_flush(cx)?.is_ready() {
             self.unflushed = false;
+            turn.flushed = true;
         }
         if want_read {
             self.poll_read(cx, &mut turn)?;
@@ -109,9 +112,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport<S> {
         !self.inbox.is_empty()
     }
 
+    /// Is everything that was to be sent in the socket?
+    pub(crate) fn is_all_sent(&self) -> bool {
+        self.outbox.is_empty() && !self.unflushed
+    }
+
     /// Writes everything that waits.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() || self.unflushed {
+        while !self.is_all_sent() {
             poll_fn(|cx| match self.poll_turn(cx, false) {
                 Poll::Pending if self.outbox.is_empty() && !self.unflushed => {
                     Poll::Ready(Ok(Turn::default()))

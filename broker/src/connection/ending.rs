@@ -2,14 +2,17 @@
 //! device's return.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 
+use super::wills::Waiting;
 use super::{Connection, End};
 use crate::gateway::Gateway;
+use crate::principal::Principal;
 use crate::protocol;
 
 impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
@@ -24,24 +27,58 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             if let Some(farewell) = end.farewell()
                 && protocol::disconnect(&mut self.transport.outbox, self.version, farewell).is_err()
             {
-                debug!(device = %self.device, "the farewell cannot be written");
+                debug!(client = %self.principal, "the farewell cannot be written");
             }
             if let Ok(Ok(())) = timeout(patience, self.transport.flush()).await {
                 self.tell_written();
             }
         }
-        if end.publishes_will() {
-            self.start_will();
+        // Nothing outlives the session, so no will waits longer.
+        let will = self.will.take().filter(|_| end.publishes_will()).map(|will| *will);
+        let mut later = None;
+        if let Some(will) = will {
+            match will.delay.min(self.session_expiry) {
+                0 => self.start_will(will),
+                seconds => later = Some((will, Duration::from_secs(u64::from(seconds)))),
+            }
         }
         // Once, so that everything in hand has begun, in order, before the device's next connection is served.
         if futures_util::poll!(self.answers.next()).is_ready() {
-            debug!(device = %self.device, "a publish was decided too late to be acknowledged");
+            debug!(client = %self.principal, "a publish was decided too late to be acknowledged");
         }
         let Self {
-            context, device, seat, session, session_expiry, mut answers, mut fetches, transport, ..
+            context,
+            principal,
+            remote,
+            seat,
+            session,
+            session_expiry,
+            pace,
+            mut answers,
+            mut fetches,
+            transport,
+            ..
         } = self;
         if session_expiry > 0 && end != End::Revoked {
-            seat.leave_behind(session, session_expiry);
+            seat.leave_behind(session.for_absence(principal.device().is_some()), session_expiry);
+        } else if let Principal::Guest(guest) = &principal {
+            guest.router.forget(&guest.client_id);
+        }
+        if let Some((will, delay)) = later {
+            let waiting = Waiting {
+                context: Arc::clone(&context),
+                principal: principal.clone(),
+                rooms: seat.rooms.clone(),
+                remote,
+                will,
+                delay,
+                fate: seat.leave_will(),
+            };
+            context.tasks.spawn(waiting.wait());
+        }
+        if let Principal::Device(device) = &principal {
+            // Before the next connection of the device can begin.
+            shared.paces.leave(device, pace, Instant::now());
         }
         drop(seat);
         if !answers.is_empty() || !fetches.running.is_empty() {
@@ -50,7 +87,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
                 while answers.next().await.is_some() {}
                 while fetches.running.next().await.is_some() {}
                 drop((answers, fetches));
-                shared.sweep(&device);
+                shared.sweep(principal.key());
             });
         }
         if timeout(patience, transport.close()).await.is_err() {
@@ -59,10 +96,10 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     }
 
     fn log(&self, end: End) {
-        let device = &self.device;
+        let client = &self.principal;
         match end {
             End::Goodbye | End::GoodbyeWithWill | End::Lost | End::ShuttingDown => {
-                debug!(%device, "connection ended: {end}");
+                debug!(%client, "connection ended: {end}");
             }
             End::Fault(_)
             | End::KeepAlive
@@ -71,22 +108,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             | End::TakenOver
             | End::Revoked
             | End::GatewayFailed
-            | End::Unwritable(_) => info!(%device, remote = %self.remote, "connection cut: {end}"),
+            | End::Unwritable(_) => info!(%client, remote = %self.remote, "connection cut: {end}"),
         }
-    }
-
-    /// Without room for it (the device's publishes are not getting through either) the will is left out: a
-    /// silent device raises its alert by its silence.
-    fn start_will(&mut self) {
-        let Some(will) = self.will.take() else {
-            return;
-        };
-        let Ok(side) = Arc::clone(&self.seat.rooms.side).try_acquire_owned() else {
-            info!(device = %self.device, "no room for the last will of the device; left out");
-            return;
-        };
-        let inbound = self.inbound_will(*will);
-        let taking = self.take(inbound, None, None, Some(side));
-        self.answers.push_back(taking);
     }
 }

@@ -1,6 +1,7 @@
 //! What the device sends: publishes on their way to the gateway and back as acknowledgements, subscriptions,
 //! and the small packets.
 
+use std::fmt::Display;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -8,17 +9,18 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tracing::{debug, error, info};
-use vigie_wire::{Channel, DeviceId};
+use vigie_wire::Channel;
 
+use super::wills::expires_at;
 use super::{Connection, End};
 use crate::gateway::{Gateway, Inbound, Outbound, Verdict};
-use crate::protocol::{
-    self, AckKind, AckReason, Fault, Packet, Publish, Qos, Subscribe, SubscribeAnswer, Will, decode,
-};
-use crate::session::{Grant, Received};
+use crate::message::{Message, Published};
+use crate::principal::{Destination, Principal};
+use crate::protocol::{self, AckKind, AckReason, Fault, Packet, Publish, Qos, Version, decode};
+use crate::session::Received;
 use crate::switchboard::ROOM_UNIT_BYTES;
-use crate::topics::{Denied, may_publish, may_subscribe};
 
 /// The right to have one publish in hand; it ends with the acknowledgement.
 pub(super) struct Room {
@@ -29,6 +31,8 @@ pub(super) struct Room {
 /// What is to be done for one PUBLISH packet.
 pub(super) enum Work {
     Take(Box<Inbound>),
+    /// For the other guests of the open profile.
+    Route(Box<Published>),
     /// A QoS 2 packet sent again after its PUBREC: it is acknowledged again, in its turn.
     AcknowledgeAgain,
 }
@@ -40,7 +44,8 @@ impl Work {
                 let bytes = inbound.payload.len() + inbound.topic.len();
                 u32::try_from(bytes / ROOM_UNIT_BYTES).unwrap_or(u32::MAX)
             }
-            Self::AcknowledgeAgain => 0,
+            // Routed at once, so it never waits here.
+            Self::Route(_) | Self::AcknowledgeAgain => 0,
         }
     }
 }
@@ -60,6 +65,7 @@ pub(super) struct Ack {
 
 enum Outcome {
     Verdict(Verdict),
+    Routed,
     AlreadyRecorded,
     Panicked,
 }
@@ -94,13 +100,16 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     }
 
     fn on_packet(&mut self, packet: Packet) -> Result<(), End> {
+        self.keep_pace(&packet);
         match packet {
             Packet::Publish(publish) => self.on_publish(publish),
             Packet::Puback(packet_id) => {
                 self.on_puback(packet_id);
                 Ok(())
             }
+            Packet::Pubrec { packet_id, refused } => self.on_pubrec(packet_id, refused),
             Packet::Pubrel(packet_id) => self.on_pubrel(packet_id),
+            Packet::Pubcomp(packet_id) => self.on_pubcomp(packet_id),
             Packet::Subscribe(subscribe) => self.on_subscribe(&subscribe),
             Packet::Unsubscribe { packet_id, filters } => self.on_unsubscribe(packet_id, &filters),
             Packet::Pingreq => Ok(protocol::pingresp(&mut self.transport.outbox)?),
@@ -117,7 +126,33 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
         }
     }
 
-    fn on_publish(&mut self, publish: Publish) -> Result<(), End> {
+    /// What has come is paid for; in debt, nothing more is read until it is paid.
+    fn keep_pace(&mut self, packet: &Packet) {
+        if self.principal.device().is_none() {
+            return;
+        }
+        let bytes = match packet {
+            Packet::Publish(publish) => publish.topic.len() + publish.payload.len(),
+            Packet::Subscribe(_) | Packet::Unsubscribe { .. } | Packet::Pingreq => 0,
+            // What answers us, and what ends the connection, is free.
+            Packet::Puback(_)
+            | Packet::Pubrec { .. }
+            | Packet::Pubrel(_)
+            | Packet::Pubcomp(_)
+            | Packet::Disconnect { .. }
+            | Packet::Connect(_) => return,
+        };
+        let (limits, now) = (&self.context.shared.limits, Instant::now());
+        self.pace.packet(limits, bytes, now);
+        self.paced_until = self.pace.waits_until(limits, now);
+        if self.paced_until.is_some() {
+            self.context.shared.tally.paced();
+            debug!(client = %self.principal, "the device goes faster than it may; it has to wait");
+        }
+    }
+
+    fn on_publish(&mut self, mut publish: Publish) -> Result<(), End> {
+        publish.topic = self.aliases_in.resolve(publish.alias, publish.topic).map_err(End::Fault)?;
         let ack = match publish.qos {
             Qos::AtMostOnce => None,
             Qos::AtLeastOnce => Some(AckKind::Puback),
@@ -130,46 +165,50 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
                 // Its PUBREC is on its way already.
                 Some(Received::Pending) => return Ok(()),
                 Some(Received::Recorded) => work = Some(Work::AcknowledgeAgain),
+                None if self.exceeds_receive_maximum() => return Err(End::Fault(Fault::ReceiveMaximum)),
                 None => self.session.set_received(publish.packet_id, Received::Pending),
             }
         }
-        let work = work.unwrap_or_else(|| Work::Take(Box::new(self.inbound(publish))));
+        let work = work.unwrap_or_else(|| self.work(publish));
         self.admit(work, ack);
         Ok(())
     }
 
-    fn inbound(&self, publish: Publish) -> Inbound {
-        let channel = may_publish(&self.device, &publish.topic);
-        if channel.is_none() {
-            info!(device = %self.device, "a device published to a topic that is not its own");
-        }
-        Inbound {
-            device: self.device.clone(),
-            channel,
-            topic: publish.topic,
-            payload: publish.payload,
-            qos: publish.qos as u8,
-            duplicate: publish.duplicate,
-            retained: publish.retain,
-            wants_receipts: self.session.grant(Channel::Receipts).is_some(),
-            remote: self.remote,
-            will: false,
-        }
+    /// A guest that does not keep to the Receive Maximum is told so. A device is made to wait, by not reading
+    /// its socket, since a refusal is final for it.
+    fn exceeds_receive_maximum(&self) -> bool {
+        self.principal.device().is_none()
+            && self.version == Version::V5
+            && self.session.received_count() >= usize::from(self.context.shared.limits.in_flight)
     }
 
-    /// The will as a publish of the device.
-    pub(super) fn inbound_will(&self, will: Will) -> Inbound {
-        Inbound {
-            device: self.device.clone(),
-            channel: may_publish(&self.device, &will.topic),
-            topic: will.topic,
-            payload: will.payload,
-            qos: will.qos as u8,
-            duplicate: false,
-            retained: will.retain,
-            wants_receipts: false,
-            remote: self.remote,
-            will: true,
+    fn work(&self, publish: Publish) -> Work {
+        match self.principal.destination(&publish.topic) {
+            Destination::Gateway(device, channel) => {
+                if channel.is_none() {
+                    info!(%device, "a device published to a topic that is not its own");
+                }
+                Work::Take(Box::new(Inbound {
+                    device: device.clone(),
+                    channel,
+                    topic: publish.topic,
+                    payload: publish.payload,
+                    qos: publish.qos as u8,
+                    duplicate: publish.duplicate,
+                    retained: publish.retain,
+                    wants_receipts: self.session.grant(Channel::Receipts).is_some(),
+                    remote: self.remote,
+                    will: false,
+                }))
+            }
+            Destination::Router(_) => Work::Route(Box::new(Published {
+                expires_at: expires_at(publish.expiry),
+                topic: publish.topic,
+                payload: publish.payload,
+                qos: publish.qos,
+                retain: publish.retain,
+                forwarded: publish.forwarded,
+            })),
         }
     }
 
@@ -190,7 +229,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             }
             Some(_) | None => {
                 shared.tally.stall();
-                debug!(device = %self.device, "a limit is reached; the device has to wait");
+                debug!(client = %self.principal, "a limit is reached; the device has to wait");
                 let room = wait_for(Arc::clone(&rooms.publishes), Arc::clone(&shared.payload_room), units);
                 self.stalled = Some(Stalled { work, ack, room: room.boxed() });
             }
@@ -208,17 +247,23 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     }
 
     fn start(&mut self, work: Work, ack: Option<Ack>, room: Room) {
-        let answer = match work {
-            Work::Take(inbound) => self.take(*inbound, ack, Some(room), None),
-            Work::AcknowledgeAgain => std::future::ready(Answered {
-                ack,
-                outcome: Outcome::AlreadyRecorded,
-                _room: Some(room),
-                _side: None,
-            })
-            .boxed(),
+        let outcome = match work {
+            Work::Take(inbound) => {
+                let answer = self.take(*inbound, ack, Some(room), None);
+                self.answers.push_back(answer);
+                return;
+            }
+            Work::Route(published) => {
+                if let Principal::Guest(guest) = &self.principal {
+                    self.context.shared.tally.publish();
+                    guest.publish(&self.context.shared, *published);
+                }
+                Outcome::Routed
+            }
+            Work::AcknowledgeAgain => Outcome::AlreadyRecorded,
         };
-        self.answers.push_back(answer);
+        let answered = Answered { ack, outcome, _room: Some(room), _side: None };
+        self.answers.push_back(std::future::ready(answered).boxed());
     }
 
     /// The future of one take. A panic of the gateway stays inside.
@@ -231,7 +276,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     ) -> BoxFuture<'static, Answered> {
         self.context.shared.tally.publish();
         let gateway = Arc::clone(&self.context.gateway);
-        let device = self.device.clone();
+        let device = inbound.device.clone();
         async move {
             let taking = AssertUnwindSafe(async { gateway.take(inbound).await }).catch_unwind();
             let outcome = match taking.await {
@@ -253,7 +298,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             Outcome::Verdict(Verdict::Invalid { receipt }) => (AckReason::PayloadInvalid, receipt),
             Outcome::Verdict(Verdict::NotAuthorised { receipt }) => (AckReason::NotAuthorised, receipt),
             Outcome::Verdict(Verdict::GoneAway) => return Err(End::ShuttingDown),
-            Outcome::AlreadyRecorded => (AckReason::Success, None),
+            Outcome::Routed | Outcome::AlreadyRecorded => (AckReason::Success, None),
             Outcome::Panicked => return Err(End::GatewayFailed),
         };
         if let Some(Ack { kind, packet_id }) = answered.ack {
@@ -261,7 +306,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             self.context.shared.tally.ack();
             if kind == AckKind::Pubrec {
                 // In MQTT 5 a refusal ends the exchange: no PUBREL follows.
-                if reason == AckReason::Success || self.version == protocol::Version::V311 {
+                if reason == AckReason::Success || self.version == Version::V311 {
                     self.session.set_received(packet_id, Received::Recorded);
                 } else {
                     self.session.forget_received(packet_id);
@@ -276,7 +321,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
 
     fn queue_receipt(&mut self, receipt: Outbound) {
         if self.session.grant(receipt.channel).is_some() {
-            self.queue(receipt);
+            self.queue(Message::Outbox(receipt));
         }
     }
 
@@ -289,45 +334,9 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
         self.session.forget_received(packet_id);
         Ok(protocol::pubcomp(&mut self.transport.outbox, self.version, packet_id, known)?)
     }
-
-    fn on_subscribe(&mut self, subscribe: &Subscribe) -> Result<(), End> {
-        let mut answers = Vec::with_capacity(subscribe.entries.len());
-        let mut granted = Vec::new();
-        for entry in &subscribe.entries {
-            answers.push(match may_subscribe(&self.device, &entry.filter) {
-                Ok(channel) => {
-                    let qos = entry.qos.min(Qos::AtLeastOnce);
-                    let identifier = subscribe.identifier;
-                    self.session.subscribe(channel, Grant { qos, identifier });
-                    granted.push(channel);
-                    SubscribeAnswer::Granted(qos)
-                }
-                Err(Denied::Foreign) => SubscribeAnswer::NotAuthorised,
-                Err(Denied::Malformed) => SubscribeAnswer::FilterInvalid,
-            });
-        }
-        if granted.len() < answers.len() {
-            info!(device = %self.device, "a device subscribed to a topic that is not its own");
-        }
-        protocol::suback(&mut self.transport.outbox, self.version, subscribe.packet_id, &answers)?;
-        for channel in granted {
-            self.fetches.want(channel);
-        }
-        Ok(())
-    }
-
-    fn on_unsubscribe(&mut self, packet_id: u16, filters: &[String]) -> Result<(), End> {
-        let mut existed = Vec::with_capacity(filters.len());
-        for filter in filters {
-            existed.push(match may_subscribe(&self.device, filter) {
-                Ok(channel) => self.session.unsubscribe(channel),
-                Err(Denied::Foreign | Denied::Malformed) => false,
-            });
-        }
-        Ok(protocol::unsuback(&mut self.transport.outbox, self.version, packet_id, &existed)?)
-    }
 }
 
-pub(super) fn report_panic(device: &DeviceId) {
-    error!(%device, "the gateway panicked on this device; nothing was acknowledged for it");
+/// `client`: whose call to the gateway panicked.
+pub(super) fn report_panic(client: &impl Display) {
+    error!(%client, "the gateway panicked on this device; nothing was acknowledged for it");
 }

@@ -1,14 +1,17 @@
-//! One connection of one device, from the CONNECT to the last byte.
+//! One connection of one client, from the CONNECT to the last byte.
 //!
 //! A connection is one task that never blocks on any single thing: it waits for its socket, for verdicts of
 //! the gateway, for messages to the device and for its deadlines at once. What keeps memory bounded is that
 //! it stops reading: when the device has as many publishes in hand as it may, when all devices together hold
 //! as many payload bytes as they may, and when the device does not take what we write.
 
+mod aliases;
 mod ending;
 mod handshake;
 mod inbound;
 mod outbound;
+mod subscribing;
+mod wills;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,26 +23,33 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vigie_wire::DeviceId;
 
 use crate::gateway::Gateway;
 use crate::mailbox::Cut;
+use crate::open::Router;
+use crate::pace::Pace;
+use crate::principal::Principal;
 use crate::protocol::{Farewell, Fault, Unwritable, Version, Will};
 use crate::session::Session;
 use crate::switchboard::{Seat, Shared};
 use crate::transport::{Transport, Turn};
 
+#[cfg(test)]
+pub(crate) use aliases::resolve_all;
+use aliases::{AliasesIn, AliasesOut};
 pub(crate) use handshake::serve_stream;
 use inbound::{Answered, Room, Stalled};
 use outbound::{Fetched, Fetches};
 
 /// With this much to write, nothing more is read or queued: what the device causes us to write is bounded.
-const OUTBOX_HIGH_WATER: usize = 64 * 1024;
+pub(crate) const OUTBOX_HIGH_WATER: usize = 64 * 1024;
 
 /// What every connection of one listener works with.
 pub(crate) struct Context<G> {
     pub(crate) gateway: Arc<G>,
     pub(crate) shared: Arc<Shared>,
+    /// Set on a listener of the open profile: its clients are guests, and none is a device.
+    pub(crate) open: Option<Arc<Router>>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -123,7 +133,7 @@ enum Event {
 
 struct Connection<G, S> {
     context: Arc<Context<G>>,
-    device: DeviceId,
+    principal: Principal,
     version: Version,
     remote: SocketAddr,
     transport: Transport<S>,
@@ -135,9 +145,11 @@ struct Connection<G, S> {
     will: Option<Box<Will>>,
     /// One and a half times the keep-alive; none if the device switched it off.
     silence_allowed: Option<Duration>,
-    /// How many messages of ours may wait for their PUBACK.
+    /// How many messages of ours may wait for their acknowledgement.
     window: usize,
-    device_packet_bytes_max: usize,
+    client_packet_bytes_max: usize,
+    aliases_in: AliasesIn,
+    aliases_out: AliasesOut,
     /// Publishes in hand, in order of arrival.
     answers: FuturesOrdered<BoxFuture<'static, Answered>>,
     /// A publish for which there is no room yet; while there is one, nothing is read.
@@ -146,6 +158,9 @@ struct Connection<G, S> {
     /// Outbox rows in the write buffer at QoS 0: delivered once it has been written.
     written: Vec<i64>,
     peer_ended: bool,
+    pace: Pace,
+    /// The device has gone faster than it may: until then nothing is read.
+    paced_until: Option<Instant>,
     /// Set when the process stops: the end of the grace.
     drain_until: Option<Instant>,
     last_heard: Instant,
@@ -183,7 +198,8 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             }
             Some(Cut::ShuttingDown) | None => {}
         }
-        if self.transport.outbox.is_empty() {
+        self.paced_until = self.paced_until.filter(|until| *until > Instant::now());
+        if self.transport.is_all_sent() {
             self.tell_written();
         }
         self.read_packets()?;
@@ -191,7 +207,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
         if self.drain_until.is_none() {
             self.start_fetches();
         }
-        if self.transport.outbox.is_empty() {
+        if self.transport.is_all_sent() {
             self.write_waits_since = None;
             if self.drain_until.is_some() && self.answers.is_empty() {
                 return Err(End::ShuttingDown);
@@ -208,6 +224,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     /// May the next packet be looked at?
     fn accepts_packets(&self) -> bool {
         self.stalled.is_none()
+            && self.paced_until.is_none()
             && self.drain_until.is_none()
             && self.transport.outbox.len() < OUTBOX_HIGH_WATER
     }
@@ -234,7 +251,8 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
 
     async fn next_event(&mut self, reading: bool) -> Event {
         let end_of_patience = self.deadline(reading).map(|(at, _)| at);
-        let deadline = end_of_patience.into_iter().chain(self.fetches.wake_at()).min();
+        let deadline =
+            end_of_patience.into_iter().chain(self.fetches.wake_at()).chain(self.paced_until).min();
         let Self { transport, answers, stalled, fetches, seat, .. } = self;
         let running: &mut FuturesUnordered<_> = &mut fetches.running;
         tokio::select! {
@@ -254,7 +272,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
                 if turn.read > 0 {
                     self.last_heard = Instant::now();
                 }
-                if turn.wrote > 0 {
+                if turn.wrote > 0 || turn.flushed {
                     self.write_waits_since = None;
                 }
                 self.peer_ended |= turn.ended;
@@ -275,7 +293,8 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     }
 }
 
-async fn wait_until(deadline: Option<Instant>) {
+/// Waits until then, or for ever.
+pub(crate) async fn wait_until(deadline: Option<Instant>) {
     match deadline {
         Some(at) => sleep_until(at).await,
         None => std::future::pending().await,

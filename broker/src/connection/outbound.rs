@@ -1,4 +1,5 @@
-//! What goes to the device besides acknowledgements: receipts and commands.
+//! What goes to the client besides acknowledgements: receipts, commands and the retained status of a device, and
+//! the messages of guests; and how they are acknowledged by it.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,13 +14,18 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 use vigie_wire::{Channel, Topic};
 
+use super::aliases::Written;
 use super::inbound::report_panic;
 use super::{Connection, End, OUTBOX_HIGH_WATER};
 use crate::gateway::{Gateway, Outbound};
 use crate::mailbox::Left;
-use crate::protocol::{self, OutgoingPublish, Qos};
+use crate::message::{Message, Routed};
+use crate::principal::Principal;
+use crate::protocol::{self, Fault, OutgoingPublish, Qos};
+use crate::session::Unacknowledged;
 
-/// Channels that have an outbox.
+/// Channels that have an outbox, looked into until it is empty. The retained status is looked up once for each
+/// subscription.
 const FETCHED: [Channel; 2] = [Channel::Receipts, Channel::Commands];
 
 /// Before looking again at rows that have been delivered and are still there.
@@ -43,7 +49,8 @@ pub(super) struct Fetches {
 
 impl Fetches {
     pub(super) fn want(&mut self, channel: Channel) {
-        if FETCHED.contains(&channel) && !self.wanted.contains(&channel) {
+        let is_fetched = channel == Channel::Status || FETCHED.contains(&channel);
+        if is_fetched && !self.wanted.contains(&channel) {
             self.wanted.push(channel);
         }
     }
@@ -86,6 +93,9 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     }
 
     pub(super) fn start_fetches(&mut self) {
+        let Principal::Device(device) = &self.principal else {
+            return;
+        };
         self.fetches.want_due();
         let mut later = Vec::new();
         for channel in std::mem::take(&mut self.fetches.wanted) {
@@ -98,7 +108,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
                 continue;
             };
             let gateway = Arc::clone(&self.context.gateway);
-            let device = self.device.clone();
+            let device = device.clone();
             self.fetches.under_way.push(channel);
             self.fetches.running.push(
                 async move {
@@ -124,13 +134,16 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
                 // Delivered, and not yet noted as such, or the note was lost: say it again.
                 Some(outbox_id) if self.session.has_delivered(outbox_id) => {
                     lingering = true;
-                    self.context.gateway.delivered(&self.device, outbox_id);
+                    self.tell_gateway(outbox_id);
                 }
                 Some(_) | None => {
                     fresh = true;
-                    self.queue(message);
+                    self.queue(Message::Outbox(message));
                 }
             }
+        }
+        if channel == Channel::Status {
+            return;
         }
         if fresh {
             self.fetches.when_caught_up.push(channel);
@@ -139,7 +152,7 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
         }
     }
 
-    pub(super) fn queue(&mut self, message: Outbound) {
+    pub(super) fn queue(&mut self, message: Message) {
         if self.seat.mailbox.leave(message) == Left::Full {
             self.context.shared.tally.outbound_dropped();
         }
@@ -171,68 +184,164 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
         }
     }
 
-    fn send(&mut self, message: Outbound) -> Result<(), End> {
-        let Some(grant) = self.session.grant(message.channel) else {
-            debug!(device = %self.device, channel = ?message.channel, "the device does not listen; its outbox keeps the message");
-            return Ok(());
+    fn send(&mut self, message: Message) -> Result<(), End> {
+        let qos = match &message {
+            Message::Outbox(outbound) => {
+                let Some(grant) = self.session.grant(outbound.channel) else {
+                    debug!(device = %self.principal, channel = ?outbound.channel, "the device does not listen; its outbox keeps the message");
+                    return Ok(());
+                };
+                if outbound.outbox_id.is_some_and(|id| self.session.knows(id)) {
+                    return Ok(());
+                }
+                grant.qos
+            }
+            Message::Routed(_) if message.is_expired(Instant::now()) => return Ok(()),
+            Message::Routed(routed) => routed.qos,
         };
-        if message.outbox_id.is_some_and(|id| self.session.knows(id)) {
-            return Ok(());
-        }
-        let packet_id = (grant.qos >= Qos::AtLeastOnce).then(|| self.session.next_packet_id());
+        let packet_id = (qos >= Qos::AtLeastOnce).then(|| self.session.next_packet_id());
         if !self.write_message(&message, packet_id, false)? {
-            self.delivered(message.outbox_id);
+            self.delivered(message.outbox_id());
             return Ok(());
         }
         match packet_id {
-            Some(packet_id) => self.session.sent(packet_id, message),
-            None => self.written.extend(message.outbox_id),
+            Some(packet_id) if qos == Qos::ExactlyOnce => {
+                self.session.sent(packet_id, Unacknowledged::Pubrec(message));
+            }
+            Some(packet_id) => self.session.sent(packet_id, Unacknowledged::Puback(message)),
+            None => self.written.extend(message.outbox_id()),
         }
         Ok(())
     }
 
     /// Sends again what a resumed session had not acknowledged, as MQTT demands: with the same packet ids.
     pub(super) fn send_again(&mut self) -> Result<(), End> {
-        let unacknowledged: Vec<(u16, Outbound)> =
+        let unacknowledged: Vec<(u16, Unacknowledged)> =
             self.session.unacknowledged_messages().map(|(id, message)| (id, message.clone())).collect();
-        for (packet_id, message) in unacknowledged {
-            if !self.write_message(&message, Some(packet_id), true)? {
-                self.on_puback(packet_id);
+        for (packet_id, waiting) in unacknowledged {
+            match waiting {
+                Unacknowledged::Puback(message) | Unacknowledged::Pubrec(message) => {
+                    if !self.write_message(&message, Some(packet_id), true)? {
+                        self.session.end_exchange(packet_id);
+                        self.delivered(message.outbox_id());
+                    }
+                }
+                Unacknowledged::Pubcomp => {
+                    protocol::pubrel(&mut self.transport.outbox, self.version, packet_id, true)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// False: the message is larger than the device accepts, and was not written.
+    /// False: the message is larger than the client accepts, and was not written.
     fn write_message(
         &mut self,
-        message: &Outbound,
+        message: &Message,
         packet_id: Option<u16>,
         duplicate: bool,
     ) -> Result<bool, End> {
-        let topic = Topic { device: self.device.clone(), channel: message.channel }.to_string();
         let before = self.transport.outbox.len();
-        let publish = OutgoingPublish {
-            topic: &topic,
-            payload: &message.payload,
-            packet_id,
-            duplicate,
-            identifier: self.session.grant(message.channel).and_then(|grant| grant.identifier),
-        };
-        protocol::publish(&mut self.transport.outbox, self.version, &publish)?;
-        if self.transport.outbox.len() - before > self.device_packet_bytes_max {
+        let mut introduced = None;
+        match message {
+            Message::Outbox(outbound) => self.write_outbound(outbound, packet_id, duplicate)?,
+            Message::Routed(routed) => introduced = self.write_routed(routed, packet_id, duplicate)?,
+        }
+        if self.transport.outbox.len() - before > self.client_packet_bytes_max {
             self.transport.outbox.truncate(before);
             self.context.shared.tally.outbound_too_large();
-            info!(device = %self.device, channel = ?message.channel, "a message is larger than the device accepts; given up");
+            info!(client = %self.principal, "a message is larger than the client accepts; given up");
             return Ok(false);
+        }
+        if let Some(topic) = introduced {
+            self.aliases_out.said(topic);
         }
         self.context.shared.tally.outbound_sent();
         Ok(true)
     }
 
+    fn write_outbound(
+        &mut self,
+        outbound: &Outbound,
+        packet_id: Option<u16>,
+        duplicate: bool,
+    ) -> Result<(), End> {
+        let Principal::Device(device) = &self.principal else {
+            return Ok(());
+        };
+        let topic = Topic { device: device.clone(), channel: outbound.channel }.to_string();
+        let identifier = self.session.grant(outbound.channel).and_then(|grant| grant.identifier);
+        let publish = OutgoingPublish {
+            topic: &topic,
+            payload: &outbound.payload,
+            packet_id,
+            duplicate,
+            retain: outbound.retained,
+            identifiers: identifier.as_slice(),
+            ..OutgoingPublish::default()
+        };
+        Ok(protocol::publish(&mut self.transport.outbox, self.version, &publish)?)
+    }
+
+    /// Returns the topic for which the packet introduces an alias.
+    fn write_routed<'a>(
+        &mut self,
+        routed: &'a Routed,
+        packet_id: Option<u16>,
+        duplicate: bool,
+    ) -> Result<Option<&'a str>, End> {
+        let published = &routed.published;
+        let (topic, alias, introduced) = match self.aliases_out.look_up(&published.topic) {
+            Written::Plain => (published.topic.as_str(), None, None),
+            Written::Introduces(alias) => {
+                (published.topic.as_str(), Some(alias), Some(published.topic.as_str()))
+            }
+            Written::Known(alias) => ("", Some(alias), None),
+        };
+        let publish = OutgoingPublish {
+            topic,
+            payload: &published.payload,
+            packet_id,
+            duplicate,
+            exactly_once: routed.qos == Qos::ExactlyOnce,
+            retain: routed.retain,
+            identifiers: &routed.identifiers,
+            alias,
+            expiry: published.expires_at.map(seconds_until),
+            forwarded: published.forwarded.as_ref(),
+        };
+        protocol::publish(&mut self.transport.outbox, self.version, &publish)?;
+        Ok(introduced)
+    }
+
     pub(super) fn on_puback(&mut self, packet_id: u16) {
         if let Some(message) = self.session.acknowledged(packet_id) {
-            self.delivered(message.outbox_id);
+            self.delivered(message.outbox_id());
+        }
+    }
+
+    pub(super) fn on_pubrec(&mut self, packet_id: u16, refused: bool) -> Result<(), End> {
+        self.speaks_qos_2()?;
+        let known = self.session.recorded(packet_id);
+        if refused {
+            // The client does not want it: the exchange is over, and no PUBREL follows.
+            self.session.completed(packet_id);
+            return Ok(());
+        }
+        Ok(protocol::pubrel(&mut self.transport.outbox, self.version, packet_id, known)?)
+    }
+
+    pub(super) fn on_pubcomp(&mut self, packet_id: u16) -> Result<(), End> {
+        self.speaks_qos_2()?;
+        self.session.completed(packet_id);
+        Ok(())
+    }
+
+    /// A device is sent nothing at QoS 2, so it has nothing of it to acknowledge.
+    fn speaks_qos_2(&self) -> Result<(), End> {
+        match &self.principal {
+            Principal::Guest(_) => Ok(()),
+            Principal::Device(_) => Err(End::Fault(Fault::Protocol)),
         }
     }
 
@@ -246,7 +355,19 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     fn delivered(&mut self, outbox_id: Option<i64>) {
         if let Some(outbox_id) = outbox_id {
             self.session.remember_delivery(outbox_id);
-            self.context.gateway.delivered(&self.device, outbox_id);
+            self.tell_gateway(outbox_id);
         }
     }
+
+    fn tell_gateway(&self, outbox_id: i64) {
+        if let Principal::Device(device) = &self.principal {
+            self.context.gateway.delivered(device, outbox_id);
+        }
+    }
+}
+
+/// Seconds that are left, rounded up: what has just been published has lost nothing.
+fn seconds_until(at: Instant) -> u32 {
+    let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(999);
+    u32::try_from(left.as_secs()).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,9 @@ use mqtt_protocol_core::mqtt::packet::{self, Property, SubEntry, v3_1_1, v5_0};
 use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::{Arc, ArcPayload};
 
-use super::{Connect, Fault, Packet, Publish, Qos, Subscribe, SubscribeEntry, Version, Will};
+use super::{
+    Connect, Fault, Forwarded, Packet, Publish, Qos, RetainHandling, Subscribe, SubscribeEntry, Version, Will,
+};
 
 /// The protocol level that a CONNECT's body asks for. `Ok(None)` is MQTT at a level that we do not speak,
 /// which has an answer; anything else is not MQTT at all.
@@ -49,6 +51,23 @@ pub(crate) fn decode(version: Version, first: u8, body: &[u8]) -> Result<Packet,
             let packet = exact(body, v5_0::Puback::parse)?;
             packet_id(packet.packet_id()).map(Packet::Puback)
         }
+        (5, Version::V311) => {
+            let packet = exact(body, v3_1_1::Pubrec::parse)?;
+            packet_id(packet.packet_id()).map(|packet_id| Packet::Pubrec { packet_id, refused: false })
+        }
+        (5, Version::V5) => {
+            let packet = exact(body, v5_0::Pubrec::parse)?;
+            let refused = packet.reason_code().is_some_and(|code| code as u8 >= 0x80);
+            packet_id(packet.packet_id()).map(|packet_id| Packet::Pubrec { packet_id, refused })
+        }
+        (7, Version::V311) => {
+            let packet = exact(body, v3_1_1::Pubcomp::parse)?;
+            packet_id(packet.packet_id()).map(Packet::Pubcomp)
+        }
+        (7, Version::V5) => {
+            let packet = exact(body, v5_0::Pubcomp::parse)?;
+            packet_id(packet.packet_id()).map(Packet::Pubcomp)
+        }
         (6, Version::V311) => {
             let packet = exact(body, v3_1_1::Pubrel::parse)?;
             packet_id(packet.packet_id()).map(Packet::Pubrel)
@@ -64,8 +83,8 @@ pub(crate) fn decode(version: Version, first: u8, body: &[u8]) -> Result<Packet,
             Ok(Packet::Disconnect { with_will: false, session_expiry: None })
         }
         (14, Version::V5) => disconnect(body),
-        // Acknowledgements of QoS 2, which we never send; AUTH; what only a server sends.
-        (2 | 5 | 7 | 9 | 11 | 13 | 15, _) => Err(Fault::Protocol),
+        // AUTH, and what only a server sends.
+        (2 | 9 | 11 | 13 | 15, _) => Err(Fault::Protocol),
         _ => Err(Fault::Malformed),
     }
 }
@@ -129,12 +148,17 @@ fn connect_v311(packet: &v3_1_1::Connect) -> Result<Connect, Fault> {
                 payload: Bytes::copy_from_slice(payload.unwrap_or_default()),
                 qos: qos(packet.will_qos()),
                 retain: packet.will_retain(),
+                delay: 0,
+                expiry: None,
+                forwarded: None,
             }),
             _ => None,
         },
         session_expiry: if clean { 0 } else { u32::MAX },
         receive_maximum: u16::MAX,
         packet_bytes_max: usize::MAX,
+        topic_alias_maximum: 0,
+        wants_response_information: false,
         enhanced_authentication: false,
     })
 }
@@ -152,12 +176,21 @@ fn connect_v5(packet: &v5_0::Connect) -> Result<Connect, Fault> {
                 payload: Bytes::copy_from_slice(payload.unwrap_or_default()),
                 qos: qos(packet.will_qos()),
                 retain: packet.will_retain(),
+                delay: packet
+                    .will_props
+                    .iter()
+                    .find_map(|p| if let Property::WillDelayInterval(p) = p { Some(p.val()) } else { None })
+                    .unwrap_or_default(),
+                expiry: expiry(&packet.will_props),
+                forwarded: forwarded(&packet.will_props)?,
             }),
             _ => None,
         },
         session_expiry: 0,
         receive_maximum: u16::MAX,
         packet_bytes_max: usize::MAX,
+        topic_alias_maximum: 0,
+        wants_response_information: false,
         enhanced_authentication: false,
     };
     for property in packet.props() {
@@ -167,6 +200,10 @@ fn connect_v5(packet: &v5_0::Connect) -> Result<Connect, Fault> {
             connect.receive_maximum = p.val();
         } else if let Property::MaximumPacketSize(p) = property {
             connect.packet_bytes_max = usize::try_from(p.val()).unwrap_or(usize::MAX);
+        } else if let Property::TopicAliasMaximum(p) = property {
+            connect.topic_alias_maximum = p.val();
+        } else if let Property::RequestResponseInformation(p) = property {
+            connect.wants_response_information = p.val() == 1;
         } else if let Property::AuthenticationMethod(_) = property {
             connect.enhanced_authentication = true;
         }
@@ -181,35 +218,99 @@ fn is_topic_name(topic: &str) -> bool {
     !topic.is_empty() && !topic.contains(['+', '#'])
 }
 
+fn expiry(properties: &[Property]) -> Option<u32> {
+    properties
+        .iter()
+        .find_map(|p| if let Property::MessageExpiryInterval(p) = p { Some(p.val()) } else { None })
+}
+
+/// What is passed on to subscribers. A response topic must be a topic name.
+#[expect(clippy::wildcard_enum_match_arm, reason = "properties of other packets are refused by the parser")]
+fn forwarded(properties: &[Property]) -> Result<Option<Forwarded>, Fault> {
+    let mut passed_on = Vec::new();
+    for property in properties {
+        match property {
+            Property::ResponseTopic(p) if !is_topic_name(p.val()) => return Err(Fault::Protocol),
+            Property::ResponseTopic(p) if p.val().contains('\0') => return Err(Fault::Malformed),
+            Property::ContentType(p) if p.val().contains('\0') => return Err(Fault::Malformed),
+            Property::UserProperty(p) if p.key().contains('\0') || p.val().contains('\0') => {
+                return Err(Fault::Malformed);
+            }
+            Property::PayloadFormatIndicator(_)
+            | Property::ContentType(_)
+            | Property::ResponseTopic(_)
+            | Property::CorrelationData(_)
+            | Property::UserProperty(_) => passed_on.push(property.clone()),
+            // Only a server sends it.
+            Property::SubscriptionIdentifier(_) => return Err(Fault::Protocol),
+            _ => {}
+        }
+    }
+    Ok((!passed_on.is_empty()).then(|| Forwarded(passed_on.into())))
+}
+
+/// Alias 0 has a reason code of its own, which `mqtt-protocol-core` does not tell from others.
+fn publish_fault(body: &[u8], flags: u8, error: MqttError) -> Fault {
+    let topic = body.first_chunk::<2>().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
+    let id = if flags & 0x06 == 0 { 0 } else { 2 };
+    // An alias that comes first among fewer than 128 bytes of properties, as clients write it.
+    match body.get(2 + topic + id + 1..) {
+        Some([0x23, 0, 0, ..]) => Fault::TopicAlias,
+        Some(_) | None => fault(error),
+    }
+}
+
 fn publish(version: Version, flags: u8, body: &[u8]) -> Result<Packet, Fault> {
     let shared: Arc<[u8]> = Arc::from(body);
-    let (topic, payload, qos, id, aliased) = match version {
+    let duplicate = flags & 0x08 != 0;
+    let (mut publish, id) = match version {
         Version::V311 => {
             let (packet, _) = v3_1_1::Publish::parse(flags, shared).map_err(fault)?;
-            let parts = (text(packet.topic_name())?, own(packet.payload()), qos(packet.qos()));
-            (parts.0, parts.1, parts.2, packet.packet_id(), false)
+            let publish = Publish {
+                topic: text(packet.topic_name())?,
+                alias: None,
+                expiry: None,
+                forwarded: None,
+                payload: own(packet.payload()),
+                qos: qos(packet.qos()),
+                packet_id: 0,
+                duplicate,
+                retain: flags & 1 != 0,
+            };
+            (publish, packet.packet_id())
         }
         Version::V5 => {
-            let (packet, _) = v5_0::Publish::parse(flags, shared).map_err(fault)?;
-            let aliased = packet.props().iter().any(|p| matches!(p, Property::TopicAlias(_)));
-            let parts = (text(packet.topic_name())?, own(packet.payload()), qos(packet.qos()));
-            (parts.0, parts.1, parts.2, packet.packet_id(), aliased)
+            let (packet, _) =
+                v5_0::Publish::parse(flags, shared).map_err(|error| publish_fault(body, flags, error))?;
+            let properties = packet.props();
+            let alias = properties
+                .iter()
+                .find_map(|p| if let Property::TopicAlias(p) = p { Some(p.val()) } else { None });
+            let publish = Publish {
+                topic: text(packet.topic_name())?,
+                alias,
+                expiry: expiry(properties),
+                forwarded: forwarded(properties)?,
+                payload: own(packet.payload()),
+                qos: qos(packet.qos()),
+                packet_id: 0,
+                duplicate,
+                retain: flags & 1 != 0,
+            };
+            (publish, packet.packet_id())
         }
     };
-    let duplicate = flags & 0x08 != 0;
-    let packet_id = match (qos, id) {
+    publish.packet_id = match (publish.qos, id) {
         (Qos::AtMostOnce, _) if duplicate => return Err(Fault::Malformed),
         (Qos::AtMostOnce, _) => 0,
         (_, Some(id)) => packet_id(id)?,
         (_, None) => return Err(Fault::Malformed),
     };
-    if aliased {
-        return Err(Fault::TopicAlias);
-    }
-    if !is_topic_name(&topic) {
+    let stands_for_itself = publish.alias.is_none() || !publish.topic.is_empty();
+    if stands_for_itself && !is_topic_name(&publish.topic) {
         return Err(Fault::TopicName);
     }
-    Ok(Packet::Publish(Publish { topic, payload, qos, packet_id, duplicate, retain: flags & 1 != 0 }))
+    Ok(Packet::Publish(publish))
 }
 
 /// A copy of its own, so that a small payload does not keep its whole packet in memory.
@@ -241,7 +342,22 @@ fn subscribe(version: Version, body: &[u8]) -> Result<Packet, Fault> {
 
 fn entries(entries: &[SubEntry]) -> Result<Vec<SubscribeEntry>, Fault> {
     let entry = |entry: &SubEntry| {
-        Ok(SubscribeEntry { filter: text(entry.topic_filter())?, qos: qos(entry.sub_opts().qos()) })
+        let options = entry.sub_opts();
+        let (filter, no_local) = (text(entry.topic_filter())?, options.nl());
+        if no_local && filter.starts_with("$share/") {
+            return Err(Fault::Protocol);
+        }
+        Ok(SubscribeEntry {
+            filter,
+            qos: qos(options.qos()),
+            no_local,
+            retain_as_published: options.rap(),
+            retain_handling: match options.rh() {
+                packet::RetainHandling::SendRetained => RetainHandling::Always,
+                packet::RetainHandling::SendRetainedIfNotExists => RetainHandling::IfNew,
+                packet::RetainHandling::DoNotSendRetained => RetainHandling::Never,
+            },
+        })
     };
     entries.iter().map(entry).collect()
 }

@@ -2,33 +2,55 @@
 
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::packet::{
-    self, AssignedClientIdentifier, MaximumPacketSize, Properties, ReceiveMaximum, SubscriptionIdentifier,
-    v3_1_1, v5_0,
+    self, AssignedClientIdentifier, MaximumPacketSize, MessageExpiryInterval, Properties, ReceiveMaximum,
+    ResponseInformation, ServerKeepAlive, SubscriptionIdentifier, TopicAlias, TopicAliasMaximum, v3_1_1,
+    v5_0,
 };
 use mqtt_protocol_core::mqtt::result_code::{
     ConnectReasonCode, ConnectReturnCode, DisconnectReasonCode, MqttError, PubackReasonCode,
-    PubcompReasonCode, PubrecReasonCode, SubackReasonCode, SubackReturnCode, UnsubackReasonCode,
+    PubcompReasonCode, PubrecReasonCode, PubrelReasonCode, SubackReasonCode, SubackReturnCode,
+    UnsubackReasonCode,
 };
 
-use super::{AckKind, AckReason, ConnectAnswer, Farewell, Fault, Qos, SubscribeAnswer, Unwritable, Version};
+use super::{
+    AckKind, AckReason, ConnectAnswer, Farewell, Fault, Forwarded, Qos, SubscribeAnswer, Unwritable, Version,
+};
 
 /// What an MQTT 5 client is told in an accepting CONNACK.
+#[derive(Default)]
 pub(crate) struct ConnackTerms<'a> {
     pub(crate) receive_maximum: u16,
     pub(crate) packet_bytes_max: usize,
     /// The client left the choice of its id to us.
     pub(crate) assigned_client_id: Option<&'a str>,
+    /// How many topic aliases of the client we remember; 0 is none.
+    pub(crate) topic_alias_maximum: u16,
+    /// The keep-alive that we go by instead of the client's, in seconds.
+    pub(crate) server_keep_alive: Option<u16>,
+    /// What the topics of responses begin with, for a client that asked.
+    pub(crate) response_information: Option<&'a str>,
 }
 
 /// A message of ours on its way out.
+#[derive(Default)]
 pub(crate) struct OutgoingPublish<'a> {
+    /// Empty with an alias that the client knows already.
     pub(crate) topic: &'a str,
     pub(crate) payload: &'a [u8],
     /// `None` is QoS 0.
     pub(crate) packet_id: Option<u16>,
     pub(crate) duplicate: bool,
-    /// MQTT 5: the subscription identifier of the client.
-    pub(crate) identifier: Option<u32>,
+    /// QoS 2 instead of 1 for a message that has a packet id.
+    pub(crate) exactly_once: bool,
+    pub(crate) retain: bool,
+    /// MQTT 5: the identifiers of the client's subscriptions that matched.
+    pub(crate) identifiers: &'a [u32],
+    /// MQTT 5: the number that stands for the topic.
+    pub(crate) alias: Option<u16>,
+    /// MQTT 5: seconds for which it is still of use.
+    pub(crate) expiry: Option<u32>,
+    /// MQTT 5: what the publisher said about it.
+    pub(crate) forwarded: Option<&'a Forwarded>,
 }
 
 fn write<T>(
@@ -73,6 +95,15 @@ fn connack_properties(terms: &ConnackTerms<'_>) -> Result<Properties, MqttError>
     if let Some(id) = terms.assigned_client_id {
         properties.push(AssignedClientIdentifier::new(id)?.into());
     }
+    if terms.topic_alias_maximum > 0 {
+        properties.push(TopicAliasMaximum::new(terms.topic_alias_maximum)?.into());
+    }
+    if let Some(seconds) = terms.server_keep_alive {
+        properties.push(ServerKeepAlive::new(seconds)?.into());
+    }
+    if let Some(information) = terms.response_information {
+        properties.push(ResponseInformation::new(information)?.into());
+    }
     Ok(properties)
 }
 
@@ -85,7 +116,9 @@ fn return_code(answer: ConnectAnswer) -> ConnectReturnCode {
             ConnectReturnCode::BadUserNameOrPassword
         }
         ConnectAnswer::NotAuthorised => ConnectReturnCode::NotAuthorized,
-        ConnectAnswer::Unavailable => ConnectReturnCode::ServerUnavailable,
+        ConnectAnswer::Unavailable | ConnectAnswer::Busy | ConnectAnswer::TooOften => {
+            ConnectReturnCode::ServerUnavailable
+        }
     }
 }
 
@@ -97,6 +130,8 @@ fn reason_code(answer: ConnectAnswer) -> ConnectReasonCode {
         ConnectAnswer::BadCredentials => ConnectReasonCode::BadUserNameOrPassword,
         ConnectAnswer::NotAuthorised => ConnectReasonCode::NotAuthorized,
         ConnectAnswer::Unavailable => ConnectReasonCode::ServerUnavailable,
+        ConnectAnswer::Busy => ConnectReasonCode::ServerBusy,
+        ConnectAnswer::TooOften => ConnectReasonCode::QuotaExceeded,
         ConnectAnswer::BadAuthenticationMethod => ConnectReasonCode::BadAuthenticationMethod,
     }
 }
@@ -138,6 +173,18 @@ pub(crate) fn ack(
     }
 }
 
+/// `known`: there is a message of ours with this packet id.
+pub(crate) fn pubrel(out: &mut BytesMut, version: Version, id: u16, known: bool) -> Result<(), Unwritable> {
+    if version == Version::V311 || known {
+        // The same four bytes in both versions.
+        let packet = v3_1_1::Pubrel::builder().packet_id(id).build();
+        return write(out, "PUBREL", packet, v3_1_1::Pubrel::to_continuous_buffer);
+    }
+    let reason = PubrelReasonCode::PacketIdentifierNotFound;
+    let packet = v5_0::Pubrel::builder().packet_id(id).reason_code(reason).build();
+    write(out, "PUBREL", packet, v5_0::Pubrel::to_continuous_buffer)
+}
+
 pub(crate) fn pubcomp(out: &mut BytesMut, version: Version, id: u16, known: bool) -> Result<(), Unwritable> {
     if version == Version::V311 {
         let packet = v3_1_1::Pubcomp::builder().packet_id(id).build();
@@ -159,7 +206,10 @@ pub(crate) fn suback(
             SubscribeAnswer::Granted(Qos::AtMostOnce) => SubackReturnCode::SuccessMaximumQos0,
             SubscribeAnswer::Granted(Qos::AtLeastOnce) => SubackReturnCode::SuccessMaximumQos1,
             SubscribeAnswer::Granted(Qos::ExactlyOnce) => SubackReturnCode::SuccessMaximumQos2,
-            SubscribeAnswer::NotAuthorised | SubscribeAnswer::FilterInvalid => SubackReturnCode::Failure,
+            SubscribeAnswer::Refused
+            | SubscribeAnswer::NotAuthorised
+            | SubscribeAnswer::FilterInvalid
+            | SubscribeAnswer::TooMany => SubackReturnCode::Failure,
         };
         let codes = answers.iter().map(code).collect();
         let packet = v3_1_1::Suback::builder().packet_id(id).return_codes(codes).build();
@@ -169,8 +219,10 @@ pub(crate) fn suback(
         SubscribeAnswer::Granted(Qos::AtMostOnce) => SubackReasonCode::GrantedQos0,
         SubscribeAnswer::Granted(Qos::AtLeastOnce) => SubackReasonCode::GrantedQos1,
         SubscribeAnswer::Granted(Qos::ExactlyOnce) => SubackReasonCode::GrantedQos2,
+        SubscribeAnswer::Refused => SubackReasonCode::UnspecifiedError,
         SubscribeAnswer::NotAuthorised => SubackReasonCode::NotAuthorized,
         SubscribeAnswer::FilterInvalid => SubackReasonCode::TopicFilterInvalid,
+        SubscribeAnswer::TooMany => SubackReasonCode::QuotaExceeded,
     };
     let codes = answers.iter().map(code).collect();
     let packet = v5_0::Suback::builder().packet_id(id).reason_codes(codes).build();
@@ -203,6 +255,7 @@ pub(crate) fn publish(
 ) -> Result<(), Unwritable> {
     let what = "PUBLISH";
     let qos = match message.packet_id {
+        Some(_) if message.exactly_once => packet::Qos::ExactlyOnce,
         Some(_) => packet::Qos::AtLeastOnce,
         None => packet::Qos::AtMostOnce,
     };
@@ -212,26 +265,40 @@ pub(crate) fn publish(
             .map_err(|_| Unwritable(what))?
             .qos(qos)
             .dup(message.duplicate)
+            .retain(message.retain)
             .packet_id(message.packet_id)
             .payload(message.payload)
             .build();
         return write(out, what, packet, v3_1_1::Publish::to_continuous_buffer);
-    }
-    let mut properties = Properties::new();
-    if let Some(identifier) = message.identifier {
-        let identifier = SubscriptionIdentifier::new(identifier).map_err(|_| Unwritable(what))?;
-        properties.push(identifier.into());
     }
     let packet = v5_0::Publish::builder()
         .topic_name(message.topic)
         .map_err(|_| Unwritable(what))?
         .qos(qos)
         .dup(message.duplicate)
+        .retain(message.retain)
         .packet_id(message.packet_id)
-        .props(properties)
+        .props(publish_properties(message).map_err(|_| Unwritable(what))?)
         .payload(message.payload)
         .build();
     write(out, what, packet, v5_0::Publish::to_continuous_buffer)
+}
+
+fn publish_properties(message: &OutgoingPublish<'_>) -> Result<Properties, MqttError> {
+    let mut properties = Properties::new();
+    if let Some(alias) = message.alias {
+        properties.push(TopicAlias::new(alias)?.into());
+    }
+    if let Some(seconds) = message.expiry {
+        properties.push(MessageExpiryInterval::new(seconds)?.into());
+    }
+    for identifier in message.identifiers {
+        properties.push(SubscriptionIdentifier::new(*identifier)?.into());
+    }
+    if let Some(forwarded) = message.forwarded {
+        properties.extend(forwarded.0.iter().cloned());
+    }
+    Ok(properties)
 }
 
 pub(crate) fn pingresp(out: &mut BytesMut) -> Result<(), Unwritable> {
@@ -249,6 +316,7 @@ pub(crate) fn disconnect(out: &mut BytesMut, version: Version, farewell: Farewel
         Farewell::Fault(Fault::Malformed) => DisconnectReasonCode::MalformedPacket,
         Farewell::Fault(Fault::Protocol) => DisconnectReasonCode::ProtocolError,
         Farewell::Fault(Fault::TopicName) => DisconnectReasonCode::TopicNameInvalid,
+        Farewell::Fault(Fault::ReceiveMaximum) => DisconnectReasonCode::ReceiveMaximumExceeded,
         Farewell::Fault(Fault::TopicAlias) => DisconnectReasonCode::TopicAliasInvalid,
         Farewell::Fault(Fault::TooLarge) => DisconnectReasonCode::PacketTooLarge,
         Farewell::Unspecified => DisconnectReasonCode::UnspecifiedError,

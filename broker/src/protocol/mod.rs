@@ -8,11 +8,15 @@
 mod decode;
 mod encode;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use mqtt_protocol_core::mqtt::packet::Property;
 
 pub(crate) use decode::{connect_level, decode};
 pub(crate) use encode::{
-    ConnackTerms, OutgoingPublish, ack, connack, disconnect, pingresp, pubcomp, publish, suback, unsuback,
+    ConnackTerms, OutgoingPublish, ack, connack, disconnect, pingresp, pubcomp, publish, pubrel, suback,
+    unsuback,
 };
 
 use crate::limits::CONTROL_PACKET_BYTES_MAX;
@@ -41,7 +45,15 @@ pub(crate) enum Packet {
     Publish(Publish),
     /// For a message of ours at QoS 1.
     Puback(u16),
+    /// For a message of ours at QoS 2.
+    Pubrec {
+        packet_id: u16,
+        /// MQTT 5: a reason code of 0x80 and above ends the exchange.
+        refused: bool,
+    },
     Pubrel(u16),
+    /// For a message of ours at QoS 2.
+    Pubcomp(u16),
     Subscribe(Subscribe),
     Unsubscribe {
         packet_id: u16,
@@ -71,9 +83,18 @@ pub(crate) struct Connect {
     pub(crate) receive_maximum: u16,
     /// The largest packet that the client takes.
     pub(crate) packet_bytes_max: usize,
+    /// MQTT 5: how many topic aliases of ours the client remembers.
+    pub(crate) topic_alias_maximum: u16,
+    /// MQTT 5: the client asks for response information.
+    pub(crate) wants_response_information: bool,
     /// MQTT 5 enhanced authentication, which Vigie does not offer.
     pub(crate) enhanced_authentication: bool,
 }
+
+/// Properties of a publish that go from the publisher to the subscribers as they are, in their order: payload
+/// format, content type, response topic, correlation data, user properties. Opaque outside this module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forwarded(Arc<[Property]>);
 
 /// What to publish for the device if it vanishes.
 pub(crate) struct Will {
@@ -81,10 +102,21 @@ pub(crate) struct Will {
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
+    /// MQTT 5: seconds to wait for the client's return before it is published.
+    pub(crate) delay: u32,
+    /// MQTT 5: seconds after which it is of no use.
+    pub(crate) expiry: Option<u32>,
+    pub(crate) forwarded: Option<Forwarded>,
 }
 
 pub(crate) struct Publish {
+    /// Empty only with an alias that stands for it.
     pub(crate) topic: String,
+    /// MQTT 5: a number that stands for the topic, or shall from now on.
+    pub(crate) alias: Option<u16>,
+    /// MQTT 5: seconds after which it is of no use.
+    pub(crate) expiry: Option<u32>,
+    pub(crate) forwarded: Option<Forwarded>,
     pub(crate) payload: Bytes,
     pub(crate) qos: Qos,
     /// Not 0; 0 stands for QoS 0, which has none.
@@ -103,6 +135,20 @@ pub(crate) struct Subscribe {
 pub(crate) struct SubscribeEntry {
     pub(crate) filter: String,
     pub(crate) qos: Qos,
+    /// MQTT 5: the client does not want back what it publishes itself.
+    pub(crate) no_local: bool,
+    /// MQTT 5: the retain flag is passed on as it was published.
+    pub(crate) retain_as_published: bool,
+    pub(crate) retain_handling: RetainHandling,
+}
+
+/// Whether a subscription is answered with the retained messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RetainHandling {
+    Always,
+    /// Only if there was no such subscription before.
+    IfNew,
+    Never,
 }
 
 /// Why a connection cannot go on. The value is the reason code of MQTT 5.
@@ -114,7 +160,9 @@ pub(crate) enum Fault {
     Protocol = 0x82,
     #[error("the topic name has a wildcard or is empty")]
     TopicName = 0x90,
-    #[error("topic aliases are not offered")]
+    #[error("more publishes at once than Receive Maximum allows")]
+    ReceiveMaximum = 0x93,
+    #[error("the topic alias is 0 or above the maximum")]
     TopicAlias = 0x94,
     #[error("packet too large")]
     TooLarge = 0x95,
@@ -135,12 +183,18 @@ pub(crate) enum Farewell {
 /// The answer to a CONNECT; 3.1.1 and 5 have different numbers for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectAnswer {
-    Accepted { session_present: bool },
+    Accepted {
+        session_present: bool,
+    },
     UnsupportedVersion,
     IdentifierRejected,
     BadCredentials,
     NotAuthorised,
     Unavailable,
+    /// Too many log-ins at once; this one is to come back.
+    Busy,
+    /// This client logs in too often; it is to come back.
+    TooOften,
     BadAuthenticationMethod,
 }
 
@@ -163,8 +217,11 @@ pub(crate) enum AckKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SubscribeAnswer {
     Granted(Qos),
+    /// Without a reason.
+    Refused,
     NotAuthorised,
     FilterInvalid,
+    TooMany,
 }
 
 /// A failure to write a packet: a bug of ours, since everything sent is built from checked parts.

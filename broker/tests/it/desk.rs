@@ -11,7 +11,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use vigie_broker::{Admission, Gateway, Inbound, Limits, Outbound, Switchboard, Unavailable, Verdict, serve};
+use vigie_broker::{
+    Admission, Carrier, Gateway, Inbound, Limits, Outbound, Switchboard, Unavailable, Verdict, serve_over,
+};
 use vigie_wire::{Channel, DeviceId};
 
 /// How long a test waits for something that must happen.
@@ -36,10 +38,21 @@ pub(crate) struct Book {
     released: HashSet<String>,
     away: bool,
     stopping: bool,
+    /// Fingerprints that the directory refuses.
+    pub(crate) revoked_certificates: HashSet<[u8; 32]>,
     directory_away: bool,
+    /// Log-ins are answered when the test says so.
+    directory_holds: bool,
+    /// Log-ins that the directory is being asked about, the most at once, and all.
+    checks: (usize, usize, usize),
 }
 
 impl Book {
+    /// The most log-ins that the directory was asked about at once, and how many in all.
+    pub(crate) fn checks(&self) -> (usize, usize) {
+        (self.checks.1, self.checks.2)
+    }
+
     pub(crate) fn outbox_is_empty(&self) -> bool {
         self.outbox.values().all(Vec::is_empty)
     }
@@ -109,8 +122,34 @@ impl Desk {
         self.edit(|book| book.directory_away = true);
     }
 
+    pub(crate) fn set_directory_holds(&self, holds: bool) {
+        self.edit(|book| book.directory_holds = holds);
+    }
+
+    async fn look_up(&self) {
+        self.edit(|book| {
+            let (now, most, all) = book.checks;
+            book.checks = (now + 1, most.max(now + 1), all + 1);
+        });
+        let mut changes = self.changes.subscribe();
+        while self.read(|book| book.directory_holds) {
+            changes.changed().await.unwrap();
+        }
+        // A database takes its time: others come in meanwhile.
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        self.edit(|book| book.checks.0 -= 1);
+    }
+
     pub(crate) fn put_in_outbox(&self, id: &str, row: i64, channel: Channel, payload: &str) {
         let message = outbound(Some(row), channel, payload);
+        self.edit(|book| book.outbox.entry(device(id)).or_default().push(message));
+    }
+
+    /// What the device published last as its status, with the retain flag.
+    pub(crate) fn retain_status(&self, id: &str, payload: &str) {
+        let message = Outbound { retained: true, ..outbound(None, Channel::Status, payload) };
         self.edit(|book| book.outbox.entry(device(id)).or_default().push(message));
     }
 
@@ -120,7 +159,8 @@ impl Desk {
 }
 
 pub(crate) fn outbound(row: Option<i64>, channel: Channel, payload: &str) -> Outbound {
-    Outbound { outbox_id: row, channel, payload: Bytes::copy_from_slice(payload.as_bytes()) }
+    let payload = Bytes::copy_from_slice(payload.as_bytes());
+    Outbound { outbox_id: row, channel, payload, retained: false }
 }
 
 impl Gateway for Desk {
@@ -129,8 +169,22 @@ impl Gateway for Desk {
         if self.read(|book| book.directory_away) {
             return Err(Unavailable);
         }
+        self.look_up().await;
         let right = secret == SECRET.as_bytes() && device.as_str() != "revoked";
         Ok(if right { Admission::Granted } else { Admission::Refused })
+    }
+
+    async fn authenticate_certificate(
+        &self,
+        device: &DeviceId,
+        fingerprint: &[u8; 32],
+    ) -> Result<Admission, Unavailable> {
+        if self.read(|book| book.directory_away) {
+            return Err(Unavailable);
+        }
+        self.look_up().await;
+        let revoked = self.read(|book| book.revoked_certificates.contains(fingerprint));
+        Ok(if revoked || device.as_str() == "revoked" { Admission::Refused } else { Admission::Granted })
     }
 
     async fn take(&self, publish: Inbound) -> Verdict {
@@ -195,6 +249,10 @@ impl House {
     }
 
     pub(crate) async fn open_with(adjust: impl FnOnce(&mut Limits)) -> Self {
+        Self::open_over(Carrier::default(), adjust).await
+    }
+
+    pub(crate) async fn open_over(carrier: Carrier, adjust: impl FnOnce(&mut Limits)) -> Self {
         let mut limits = Limits::default();
         adjust(&mut limits);
         let desk = Desk::new();
@@ -202,7 +260,13 @@ impl House {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, Arc::clone(&desk), switchboard.clone(), shutdown.clone()));
+        let serving = tokio::spawn(serve_over(
+            carrier,
+            listener,
+            Arc::clone(&desk),
+            switchboard.clone(),
+            shutdown.clone(),
+        ));
         Self { desk, switchboard, address, shutdown, serving }
     }
 

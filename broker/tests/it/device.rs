@@ -251,6 +251,11 @@ impl Device {
         assert_eq!(self.next().await, None);
     }
 
+    /// Has something come, or does it in a moment?
+    pub(crate) async fn has_news(&mut self) -> bool {
+        timeout(Duration::from_millis(5), self.stream.peek(&mut [0])).await.is_ok()
+    }
+
     /// Nothing comes for a while. Only for what must not happen, never to wait for what must.
     pub(crate) async fn expect_silence(&mut self) {
         self.expect_silence_for(Duration::from_millis(150)).await;

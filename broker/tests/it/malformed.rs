@@ -50,10 +50,19 @@ async fn malformed_packets_are_cut_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_topic_alias_is_cut_since_none_was_offered() {
+async fn a_topic_alias_of_0_or_above_the_maximum_is_cut() {
     let house = House::open().await;
-    let body = [&string("vigie/v1/gl-1/readings")[..], &[3, 0x23, 0, 1]].concat();
-    cut_by(&house, Level::V5, &packet(0x30, &body), 0x94).await;
+    for alias in [0, 5, u16::MAX] {
+        let [high, low] = alias.to_be_bytes();
+        let body = [&string("vigie/v1/gl-1/readings")[..], &[3, 0x23, high, low]].concat();
+        cut_by(&house, Level::V5, &packet(0x30, &body), 0x94).await;
+    }
+}
+
+#[tokio::test]
+async fn an_alias_that_stands_for_no_topic_is_cut() {
+    let house = House::open().await;
+    cut_by(&house, Level::V5, &packet(0x30, &[0, 0, 3, 0x23, 0, 1, b'x']), 0x82).await;
 }
 
 #[tokio::test]

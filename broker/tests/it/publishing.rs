@@ -153,3 +153,33 @@ async fn a_gateway_that_goes_away_acknowledges_nothing() {
         device.expect_cut(0x8b).await;
     }
 }
+
+#[tokio::test]
+async fn a_panic_under_load_leaves_every_other_publish_acknowledged_in_its_order() {
+    const NEIGHBOURS: u16 = 20;
+    const PUBLISHES: u16 = 50;
+    let house = House::open().await;
+    let mut neighbours = Vec::new();
+    for n in 0..NEIGHBOURS {
+        let mut device = Device::new(&house, LEVELS[usize::from(n) % 2], &format!("gl-{n}")).await;
+        neighbours.push(tokio::spawn(async move {
+            for packet_id in 1..=PUBLISHES {
+                device.publish(1, packet_id, "under load").await;
+            }
+            for packet_id in 1..=PUBLISHES {
+                assert_eq!(device.expect_ack(0x40).await, (packet_id, 0));
+            }
+            device.ping().await;
+        }));
+    }
+    for n in 0..10 {
+        let mut device = Device::new(&house, Level::V5, &format!("panics-{n}")).await;
+        device.publish(1, 1, "panic").await;
+        device.expect_cut(0x80).await;
+    }
+    for neighbour in neighbours {
+        neighbour.await.unwrap();
+    }
+    let load = house.desk.read(|book| book.committed.iter().filter(|one| *one == "under load").count());
+    assert_eq!(load, usize::from(NEIGHBOURS * PUBLISHES));
+}

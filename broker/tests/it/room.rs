@@ -126,7 +126,11 @@ async fn a_device_held_up_by_us_is_not_blamed_for_its_silence() {
 
 #[tokio::test]
 async fn a_device_that_does_not_read_is_cut_and_its_reading_side_is_bounded() {
-    let house = House::open_with(|limits| limits.write_timeout = Duration::from_millis(300)).await;
+    let house = House::open_with(|limits| {
+        limits.write_timeout = Duration::from_millis(300);
+        limits.publishes_per_minute = vigie_broker::Rate::per_minute(0);
+    })
+    .await;
     let mut device = Device::new(&house, Level::V311, "gl-1").await;
     // Pings without end, answers never read: the server stops reading, then gives up.
     let pings = [0xc0, 0].repeat(64 * 1024);
