@@ -1,19 +1,21 @@
 //! One transaction: readings, ledger, quarantine, judgement queue, receipts. After it, and only after it,
 //! anything is answered.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
-use vigie_store::intake::{self, Holding, NewValue, Quarantined, StoredReading};
-use vigie_store::{Database, LedgerKey, Ranges, Result};
-use vigie_vitals::{DeviceId, PatientId, ReadingKey};
+use vigie_store::intake::{self, NewValue, Quarantined, StoredReading};
+use vigie_store::{Database, Result};
+use vigie_vitals::{DeviceId, PatientId};
 
-use crate::decode::{Decoded, DecodedReading, Rejection};
+use crate::decode::{Decoded, DecodedReading, Rejection, TIME_RELATIVE};
+use crate::group::{Known, Ledger, used_up};
 use crate::queue::{Content, Outcome, Pending, Receipt, Verdict};
 use crate::receipt::{self, ReadingOutcome};
+use crate::timings::{Step, Steps};
 
 /// What came of a group, in its order.
 pub(crate) struct Answers {
@@ -21,60 +23,53 @@ pub(crate) struct Answers {
     pub(crate) queued_judgements: bool,
 }
 
-/// Everything that one transaction writes.
+/// Everything that one transaction writes, beside the ledgers.
 #[derive(Default)]
 struct Writes {
     values: Vec<NewValue>,
     quarantine: Vec<Quarantined>,
     judgements: BTreeMap<PatientId, Timestamp>,
-    /// Content of readings new in this transaction, to recognise a second copy within it.
-    fresh: HashMap<ReadingKey, StoredReading>,
-    touched: BTreeSet<LedgerKey>,
-}
-
-/// What the database knew before.
-struct Known {
-    ledgers: BTreeMap<LedgerKey, Ranges>,
-    holdings: HashMap<DeviceId, Vec<Holding>>,
-    stored: HashMap<ReadingKey, StoredReading>,
 }
 
 /// Stores a group in one transaction. Idempotent: after an unknown outcome the same group may come again.
-pub(crate) async fn commit(database: &Database, group: &[Pending]) -> Result<Answers> {
+pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut Steps) -> Result<Answers> {
     let mut tx = database.begin().await?;
-    let mut known = read_known(&mut tx, group).await?;
+    steps.ended(Step::Begin);
+    let mut known = Known::holders(&mut tx, group).await?;
+    steps.ended(Step::Holders);
+    known.claim(&mut tx, group).await?;
+    steps.ended(Step::Ledger);
     let mut writes = Writes::default();
     let mut verdicts = Vec::with_capacity(group.len());
     let mut batches: Vec<Option<Vec<ReadingOutcome>>> = Vec::with_capacity(group.len());
-    for pending in group {
-        match &pending.content {
+    for (publish, pending) in group.iter().enumerate() {
+        let (verdict, outcomes) = match &pending.content {
             Content::Batch(_, decoded) => {
-                let outcomes = take_batch(pending, decoded, &mut known, &mut writes);
+                let outcomes = take_batch(group, publish, decoded, &mut known, &mut writes);
                 let taken = outcomes.iter().any(ReadingOutcome::is_taken);
-                verdicts.push(if taken { Verdict::Taken } else { Verdict::Invalid });
-                batches.push(Some(outcomes));
+                (if taken { Verdict::Taken } else { Verdict::Invalid }, Some(outcomes))
             }
             Content::Status(status) => {
-                intake::save_status(&mut tx, pending.publish.device.as_str(), status, pending.received_at)
-                    .await?;
-                verdicts.push(Verdict::Taken);
-                batches.push(None);
+                let device = pending.publish.device.as_str();
+                intake::save_status(&mut tx, device, status, pending.received_at).await?;
+                (Verdict::Taken, None)
             }
-            Content::Nothing => {
-                verdicts.push(Verdict::Taken);
-                batches.push(None);
-            }
+            Content::Nothing => (Verdict::Taken, None),
             Content::Refused { verdict, rejection, .. } => {
                 writes.quarantine.push(quarantined(pending, None, rejection));
-                verdicts.push(*verdict);
-                batches.push(None);
+                (*verdict, None)
             }
-        }
+        };
+        verdicts.push(verdict);
+        batches.push(outcomes);
     }
-    write(&mut tx, &writes, &known).await?;
+    steps.ended(Step::Check);
+    write(&mut tx, &writes, &known, steps).await?;
     let receipts = receipts(group, &batches, &known);
     let kept = keep_receipts(&mut tx, group, &batches, &receipts).await?;
+    steps.ended(Step::Receipts);
     tx.commit().await.map_err(vigie_store::Error::from)?;
+    steps.ended(Step::Commit);
     let outcomes = verdicts
         .into_iter()
         .zip(receipts)
@@ -87,58 +82,20 @@ pub(crate) async fn commit(database: &Database, group: &[Pending]) -> Result<Ans
     Ok(Answers { outcomes, queued_judgements: !writes.judgements.is_empty() })
 }
 
-async fn read_known(tx: &mut vigie_store::Tx, group: &[Pending]) -> Result<Known> {
-    let mut keys = BTreeSet::new();
-    for pending in group {
-        if let Content::Batch(_, decoded) = &pending.content {
-            keys.insert(ledger_key(pending, decoded));
-        }
-    }
-    if keys.is_empty() {
-        return Ok(Known { ledgers: BTreeMap::new(), holdings: HashMap::new(), stored: HashMap::new() });
-    }
-    let ledgers = intake::lock_ledgers(tx, &keys).await?;
-    let devices: BTreeSet<String> = keys.iter().map(|key| key.device.0.clone()).collect();
-    let holdings = intake::holdings(tx, &devices.into_iter().collect::<Vec<_>>()).await?;
-    let mut seen_before = Vec::new();
-    for pending in group {
-        let Content::Batch(_, decoded) = &pending.content else {
-            continue;
-        };
-        let ledger_key = ledger_key(pending, decoded);
-        let Some(ranges) = ledgers.get(&ledger_key) else {
-            continue;
-        };
-        for reading in decoded.readings.iter().flatten() {
-            if ranges.contains(reading.sequence) {
-                seen_before.push(reading_key(&ledger_key, reading.sequence));
-            }
-        }
-    }
-    let stored = if seen_before.is_empty() {
-        HashMap::new()
-    } else {
-        intake::stored_readings(tx, &seen_before).await?
-    };
-    Ok(Known { ledgers, holdings, stored })
-}
-
-async fn write(tx: &mut vigie_store::Tx, writes: &Writes, known: &Known) -> Result<()> {
+async fn write(tx: &mut vigie_store::Tx, writes: &Writes, known: &Known, steps: &mut Steps) -> Result<()> {
     if !writes.values.is_empty() {
         intake::insert_values(tx, &writes.values).await?;
     }
-    let touched: BTreeMap<LedgerKey, Ranges> = known
-        .ledgers
-        .iter()
-        .filter(|(key, _)| writes.touched.contains(key))
-        .map(|(key, ranges)| (key.clone(), ranges.clone()))
-        .collect();
-    if !touched.is_empty() {
-        intake::save_ledgers(tx, &touched).await?;
+    steps.ended(Step::Values);
+    let ledgers = known.to_write();
+    if !ledgers.is_empty() {
+        intake::save_ledgers(tx, &ledgers).await?;
     }
+    steps.ended(Step::Ledger);
     if !writes.judgements.is_empty() {
         intake::queue_judgements(tx, &writes.judgements).await?;
     }
+    steps.ended(Step::Queue);
     if !writes.quarantine.is_empty() {
         intake::quarantine(tx, &writes.quarantine).await?;
     }
@@ -146,64 +103,61 @@ async fn write(tx: &mut vigie_store::Tx, writes: &Writes, known: &Known) -> Resu
 }
 
 fn take_batch(
-    pending: &Pending,
+    group: &[Pending],
+    publish: usize,
     decoded: &Decoded,
     known: &mut Known,
     writes: &mut Writes,
 ) -> Vec<ReadingOutcome> {
-    let ledger_key = ledger_key(pending, decoded);
-    decoded
-        .readings
-        .iter()
-        .map(|reading| match reading {
-            Ok(reading) => take_reading(pending, &ledger_key, reading, known, writes),
-            Err(rejection) => {
-                writes.quarantine.push(quarantined(pending, Some(decoded), rejection));
-                // A number that was refused for good was received: it is no gap.
-                if let Some(sequence) = rejection.sequence.filter(|n| *n >= 1 && *n < i64::MAX)
-                    && let Some(ranges) = known.ledgers.get_mut(&ledger_key)
-                    && ranges.insert(sequence)
-                {
-                    writes.touched.insert(ledger_key.clone());
-                }
-                ReadingOutcome::Rejected(rejection.clone())
+    let Some(pending) = group.get(publish) else { return Vec::new() };
+    let take = |reading: &std::result::Result<DecodedReading, Rejection>| match reading {
+        Ok(reading) => take_reading(group, publish, reading, known, writes),
+        Err(rejection) => {
+            writes.quarantine.push(quarantined(pending, Some(decoded), rejection));
+            if let (Some(sequence), Some((ledger, _))) = (used_up(rejection), known.ledger_mut(publish)) {
+                ledger.take(sequence);
             }
-        })
-        .collect()
+            ReadingOutcome::Rejected(rejection.clone())
+        }
+    };
+    decoded.readings.iter().map(take).collect()
 }
 
 fn take_reading(
-    pending: &Pending,
-    ledger_key: &LedgerKey,
+    group: &[Pending],
+    publish: usize,
     reading: &DecodedReading,
     known: &mut Known,
     writes: &mut Writes,
 ) -> ReadingOutcome {
     let sequence = reading.sequence;
-    let key = reading_key(ledger_key, sequence);
-    let content = content_of(reading);
-    let Some(ranges) = known.ledgers.get_mut(ledger_key) else {
+    let (Some(pending), Some((ledger, stored))) = (group.get(publish), known.ledger_mut(publish)) else {
         return ReadingOutcome::Rejected(Rejection::new(Some(sequence), "internal_error", "no ledger"));
     };
-    if ranges.contains(sequence) {
-        let before = writes.fresh.get(&key).or_else(|| known.stored.get(&key));
-        if before == Some(&content) {
+    if ledger.taken.contains(sequence) {
+        let content = content_of(reading);
+        let before = if ledger.before.contains(sequence) {
+            stored.get(&ledger.reading(sequence)).cloned()
+        } else {
+            first_of_group(group, ledger, sequence).map(content_of)
+        };
+        if before.is_some_and(|before| is_the_same(&before, &content, reading)) {
             return ReadingOutcome::Duplicate(sequence);
         }
         let reason =
             "conflict: this sequence number was used before for another content; the first one stays";
         let rejection = Rejection::new(Some(sequence), "conflict", reason);
-        writes.quarantine.push(quarantined_reading(pending, ledger_key.epoch, &rejection));
+        writes.quarantine.push(quarantined_reading(pending, ledger.key.epoch, &rejection));
         return ReadingOutcome::Conflict(sequence, rejection.reason);
     }
-    let Some(patient) = holder(known.holdings.get(&ledger_key.device), reading.measured_at) else {
+    let Some(patient) = ledger.holder(reading.measured_at) else {
         let reason = "nobody held this device at that time; it may be sent again once it is assigned";
         let rejection = Rejection::new(Some(sequence), "device_not_assigned", reason);
-        writes.quarantine.push(quarantined_reading(pending, ledger_key.epoch, &rejection));
+        writes.quarantine.push(quarantined_reading(pending, ledger.key.epoch, &rejection));
         return ReadingOutcome::Rejected(rejection);
     };
-    ranges.insert(sequence);
-    writes.touched.insert(ledger_key.clone());
+    ledger.take(sequence);
+    let key = ledger.reading(sequence);
     writes.values.extend(reading.values.iter().map(|(vital, value)| NewValue {
         patient,
         key: key.clone(),
@@ -217,18 +171,31 @@ fn take_reading(
     }));
     let since = writes.judgements.entry(patient).or_insert(reading.measured_at);
     *since = reading.measured_at.min(*since);
-    writes.fresh.insert(key, content);
     ReadingOutcome::Stored(sequence)
 }
 
-/// Who held the device at that moment.
-fn holder(holdings: Option<&Vec<Holding>>, at: Timestamp) -> Option<PatientId> {
-    holdings?
-        .iter()
-        .find(|h| h.from.is_none_or(|from| from <= at) && h.until.is_none_or(|until| at < until))
-        .map(|h| h.patient)
+/// The reading that took this number within the group; `None` where it was refused and so has no content.
+fn first_of_group<'a>(group: &'a [Pending], ledger: &Ledger, sequence: i64) -> Option<&'a DecodedReading> {
+    let readings = group.iter().flat_map(|pending| match &pending.content {
+        Content::Batch(_, decoded)
+            if pending.publish.device.as_str() == ledger.key.device.as_str()
+                && decoded.epoch == ledger.key.epoch =>
+        {
+            decoded.readings.as_slice()
+        }
+        Content::Batch(..) | Content::Status(_) | Content::Nothing | Content::Refused { .. } => &[],
+    });
+    for reading in readings {
+        match reading {
+            Ok(reading) if reading.sequence == sequence && ledger.holder(reading.measured_at).is_some() => {
+                return Some(reading);
+            }
+            Err(rejection) if used_up(rejection) == Some(sequence) => return None,
+            Ok(_) | Err(_) => {}
+        }
+    }
+    None
 }
-
 /// Content as the database tells it, so that both can be compared.
 fn content_of(reading: &DecodedReading) -> StoredReading {
     let values: BTreeMap<String, (Option<Decimal>, Option<String>, String)> = reading
@@ -242,12 +209,11 @@ fn content_of(reading: &DecodedReading) -> StoredReading {
     StoredReading { device_measured_at: reading.device_measured_at, values, context: reading.context.clone() }
 }
 
-fn ledger_key(pending: &Pending, decoded: &Decoded) -> LedgerKey {
-    LedgerKey { device: DeviceId(pending.publish.device.as_str().to_owned()), epoch: decoded.epoch }
-}
-
-fn reading_key(ledger_key: &LedgerKey, sequence: i64) -> ReadingKey {
-    ReadingKey { device: ledger_key.device.clone(), epoch: ledger_key.epoch, sequence }
+/// A time counted back from the arrival differs each time that the same bytes arrive; the first one counts.
+fn is_the_same(before: &StoredReading, now: &StoredReading, reading: &DecodedReading) -> bool {
+    let same_time = before.device_measured_at == now.device_measured_at
+        || reading.flags.iter().any(|flag| flag == TIME_RELATIVE);
+    same_time && before.values == now.values && before.context == now.context
 }
 
 fn quarantined(pending: &Pending, batch: Option<&Decoded>, rejection: &Rejection) -> Quarantined {
@@ -273,20 +239,20 @@ fn quarantined_reading(pending: &Pending, epoch: i64, rejection: &Rejection) -> 
 }
 
 fn receipts(group: &[Pending], batches: &[Option<Vec<ReadingOutcome>>], known: &Known) -> Vec<Option<Bytes>> {
-    group
-        .iter()
-        .zip(batches)
-        .map(|(pending, outcomes)| match (&pending.content, outcomes) {
-            (Content::Batch(encoding, decoded), Some(outcomes)) => {
-                let ledger = known.ledgers.get(&ledger_key(pending, decoded));
-                Some(receipt::of_batch(*encoding, &decoded.batch_id, decoded.epoch, outcomes, ledger).into())
-            }
-            (Content::Refused { encoding, rejection, .. }, _) => {
-                Some(receipt::of_refusal(*encoding, rejection).into())
-            }
-            (Content::Batch(..) | Content::Status(_) | Content::Nothing, _) => None,
-        })
-        .collect()
+    let receipt = |(publish, (pending, outcomes)): (usize, (&Pending, &Option<Vec<ReadingOutcome>>))| match (
+        &pending.content,
+        outcomes,
+    ) {
+        (Content::Batch(encoding, decoded), Some(outcomes)) => {
+            let ledger = known.ledger(publish).map(Ledger::after);
+            Some(receipt::of_batch(*encoding, &decoded.batch_id, decoded.epoch, outcomes, ledger).into())
+        }
+        (Content::Refused { encoding, rejection, .. }, _) => {
+            Some(receipt::of_refusal(*encoding, rejection).into())
+        }
+        (Content::Batch(..) | Content::Status(_) | Content::Nothing, _) => None,
+    };
+    group.iter().zip(batches).enumerate().map(receipt).collect()
 }
 
 /// A receipt is kept for a device that does not listen now, and whenever it says more than the

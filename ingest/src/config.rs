@@ -7,13 +7,23 @@ use jiff::SignedDuration;
 pub struct Config {
     /// Payload above which a message goes to quarantine unread (1 MiB).
     pub payload_bytes_max: usize,
-    /// Payload bytes that may wait for the database (64 MiB). Over it, publishes wait: devices are slowed.
+    /// Payload bytes that may wait for the database (64 MiB; one half for what has just been measured, one for backlogs).
+    /// Over it, publishes wait: devices are slowed.
     pub waiting_bytes_max: usize,
-    /// Publishes that may wait for the database (8,192). Over it, publishes wait: devices are slowed.
+    /// Publishes that may wait for the database (8,192; shared out evenly among the writers, and half and half as above).
+    /// Over it, publishes wait: devices are slowed.
     pub waiting_publishes_max: usize,
     /// Most publishes in one transaction (1,000); the rest goes into the next.
     pub group_publishes_max: usize,
-    /// Transactions that may be under way at once (2).
+    /// Most readings in one transaction (1,000), give or take the last publish; the rest goes into the next. It bounds how
+    /// long a reading waits behind others.
+    pub group_rows_max: usize,
+    /// A publish with more readings than this (10) is a backlog: it yields to others, and has a quarter of each
+    /// transaction for sure.
+    pub prompt_readings_max: usize,
+    /// The same if its newest reading is older than this when it comes (15 min).
+    pub prompt_age_max: SignedDuration,
+    /// Transactions that may be under way at once (2). Each device belongs to one of these writers.
     pub writers: usize,
     /// A device clock that runs ahead by more than this when it sends is corrected by the difference (2 min).
     pub clock_tolerance: SignedDuration,
@@ -30,6 +40,9 @@ impl Default for Config {
             waiting_bytes_max: 64 << 20,
             waiting_publishes_max: 8_192,
             group_publishes_max: 1_000,
+            group_rows_max: 1_000,
+            prompt_readings_max: 10,
+            prompt_age_max: SignedDuration::from_mins(15),
             writers: 2,
             clock_tolerance: SignedDuration::from_mins(2),
             future_max: SignedDuration::from_mins(5),

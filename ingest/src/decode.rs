@@ -51,6 +51,9 @@ impl Rejection {
     }
 }
 
+/// Flag of a reading whose time was counted back from its arrival: sent again, it tells another time.
+pub(crate) const TIME_RELATIVE: &str = "time_relative";
+
 /// Longest text of a context field, in bytes.
 const CONTEXT_BYTES_MAX: usize = 64;
 
@@ -69,7 +72,9 @@ pub fn decode(
         let most = config.payload_bytes_max;
         return Err(whole("payload_too_large", format!("a batch has at most {most} bytes")));
     }
-    let batch = decode_batch(encoding, payload).map_err(|error| whole("not_a_batch", error.to_string()))?;
+    let now = received_at.as_nanosecond();
+    let batch =
+        decode_batch(encoding, payload, now).map_err(|error| whole("not_a_batch", error.to_string()))?;
     if batch.batch_id.len() > BATCH_ID_BYTES_MAX {
         return Err(whole("batch_id_too_long", format!("a batch_id has at most {BATCH_ID_BYTES_MAX} bytes")));
     }
@@ -85,12 +90,17 @@ pub fn decode(
     let epoch = i64::try_from(batch.epoch)
         .map_err(|_| whole("epoch_out_of_range", "an epoch is at most 9223372036854775807".into()))?;
     let ahead = clock_ahead(&batch.sent_at, received_at, config)?;
+    let relative = batch.times_relative;
     let readings = batch
         .readings
         .into_iter()
         .map(|reading| {
-            let reading = reading.map_err(|bad| Rejection::new(bad.sequence, "not_a_reading", bad.reason))?;
-            decode_reading(reading, ahead, received_at, config)
+            let reading = reading.map_err(|bad| Rejection::new(bad.sequence, bad.code, bad.reason))?;
+            let mut reading = decode_reading(reading, ahead, received_at, config)?;
+            if relative {
+                reading.flags.push(TIME_RELATIVE.to_owned());
+            }
+            Ok(reading)
         })
         .collect();
     Ok(Decoded { batch_id: batch.batch_id, epoch, readings })

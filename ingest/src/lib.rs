@@ -8,12 +8,15 @@
 //! acknowledged, the group is tried again until it is stored), *bug* (quarantine, an error in the log, and
 //! the next one).
 
+pub mod cluster;
 mod commit;
 mod config;
 mod decode;
+mod group;
 mod queue;
 mod receipt;
 mod status;
+mod timings;
 mod writer;
 
 pub use config::Config;

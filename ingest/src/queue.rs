@@ -1,10 +1,12 @@
 //! The bounded way in: one call per publish, answered after the commit.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vigie_service::Clock;
@@ -12,9 +14,11 @@ use vigie_store::Database;
 use vigie_store::intake::DeviceStatus;
 use vigie_wire::{Channel, DeviceId, Encoding};
 
+use crate::Config;
 use crate::decode::{Decoded, Rejection, decode};
 use crate::status::decode_status;
-use crate::{Config, writer};
+use crate::timings::{Step, Timings};
+use crate::writer::{Lanes, Writer};
 
 /// A publish of an authenticated device.
 #[derive(Debug, Clone)]
@@ -67,10 +71,22 @@ pub struct Receipt {
 pub(crate) struct Pending {
     pub(crate) publish: Publish,
     pub(crate) received_at: Timestamp,
+    /// When it was queued, for [`Timings`].
+    pub(crate) queued: Instant,
     pub(crate) content: Content,
     pub(crate) answer: oneshot::Sender<Outcome>,
     /// Room in the memory that waiting payloads share; freed with it.
     pub(crate) _room: OwnedSemaphorePermit,
+}
+
+impl Pending {
+    /// How many rows it may become; at least one, since it costs something in any case.
+    pub(crate) fn rows(&self) -> usize {
+        match &self.content {
+            Content::Batch(_, decoded) => decoded.readings.len().max(1),
+            Content::Status(_) | Content::Nothing | Content::Refused { .. } => 1,
+        }
+    }
 }
 
 /// What a publish turned out to hold.
@@ -87,13 +103,35 @@ pub(crate) enum Content {
     },
 }
 
+impl Content {
+    /// A backlog, or much at once: it may wait a little for what has just been measured.
+    fn is_bulk(&self, received_at: Timestamp, config: &Config) -> bool {
+        let Self::Batch(_, decoded) = self else { return false };
+        let newest = decoded.readings.iter().flatten().map(|reading| reading.measured_at).max();
+        decoded.readings.len() > config.prompt_readings_max
+            || newest.is_some_and(|newest| received_at.duration_since(newest) > config.prompt_age_max)
+    }
+}
+
 /// The way in. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ingest {
-    sender: mpsc::Sender<Pending>,
-    room: Arc<Semaphore>,
+    /// One per writer. A device always has the same one, so that two transactions of this process never wait for each
+    /// other's ledgers.
+    ways: Arc<[Way]>,
+    prompt_room: Arc<Semaphore>,
+    bulk_room: Arc<Semaphore>,
     clock: Clock,
     config: Arc<Config>,
+    timings: Arc<Timings>,
+}
+
+/// To one writer: what has just been measured, and what may wait. Each has its own room, so that a backlog that fills
+/// its own does not keep the other from being queued.
+#[derive(Debug)]
+struct Way {
+    prompt: mpsc::Sender<Pending>,
+    bulk: mpsc::Sender<Pending>,
 }
 
 const KIBIBYTE: usize = 1024;
@@ -109,33 +147,54 @@ impl Ingest {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> Self {
-        let (sender, receiver) = mpsc::channel(config.waiting_publishes_max);
-        let receiver = Arc::new(Mutex::new(receiver));
         let config = Arc::new(config);
-        for _ in 0..config.writers.max(1) {
-            let writer = writer::Writer {
+        let writers = config.writers.max(1);
+        let timings = Arc::new(Timings::new(writers));
+        let waiting_max = (config.waiting_publishes_max / writers / 2).max(1);
+        let mut ways = Vec::with_capacity(writers);
+        for _ in 0..writers {
+            let (prompt, prompt_receiver) = mpsc::channel(waiting_max);
+            let (bulk, bulk_receiver) = mpsc::channel(waiting_max);
+            let writer = Writer {
                 database: database.clone(),
-                receiver: Arc::clone(&receiver),
+                lanes: Lanes { prompt: prompt_receiver, bulk: bulk_receiver },
                 config: Arc::clone(&config),
                 committed: Arc::clone(&committed),
                 stop: stop.clone(),
+                timings: Arc::clone(&timings),
             };
             tasks.spawn(writer.run());
+            ways.push(Way { prompt, bulk });
         }
-        let room = Arc::new(Semaphore::new(config.waiting_bytes_max / KIBIBYTE));
-        Self { sender, room, clock, config }
+        let room = || Arc::new(Semaphore::new(kibibytes_per_lane(&config)));
+        Self { ways: ways.into(), prompt_room: room(), bulk_room: room(), clock, config, timings }
     }
 
     /// Takes a publish and answers after the commit, however long the database is away. `None` means
     /// that it is not known whether it was stored (Vigie stops): it must not be acknowledged.
     pub async fn submit(&self, publish: Publish) -> Option<Outcome> {
+        let began = Instant::now();
         let received_at = self.clock.now();
         let content = self.read(&publish, received_at);
-        let kibibytes = (publish.payload.len() / KIBIBYTE + 1).min(self.config.waiting_bytes_max / KIBIBYTE);
-        let room = Arc::clone(&self.room).acquire_many_owned(u32::try_from(kibibytes).ok()?).await.ok()?;
+        let queued = Instant::now();
+        self.timings.add(Step::Decode, queued.duration_since(began));
+        let way = self.way(&publish.device)?;
+        let (sender, room) = if content.is_bulk(received_at, &self.config) {
+            (&way.bulk, &self.bulk_room)
+        } else {
+            (&way.prompt, &self.prompt_room)
+        };
+        let kibibytes = (publish.payload.len() / KIBIBYTE + 1).min(kibibytes_per_lane(&self.config));
+        let room = Arc::clone(room).acquire_many_owned(u32::try_from(kibibytes).ok()?).await.ok()?;
         let (answer, outcome) = oneshot::channel();
-        self.sender.send(Pending { publish, received_at, content, answer, _room: room }).await.ok()?;
+        sender.send(Pending { publish, received_at, queued, content, answer, _room: room }).await.ok()?;
         outcome.await.ok()
+    }
+
+    fn way(&self, device: &DeviceId) -> Option<&Way> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        device.as_str().hash(&mut hasher);
+        self.ways.get(usize::try_from(hasher.finish() % self.ways.len() as u64).ok()?)
     }
 
     fn read(&self, publish: &Publish, received_at: Timestamp) -> Content {
@@ -158,7 +217,7 @@ impl Ingest {
                 Err(rejection) => refused(Verdict::Invalid, Encoding::Json, rejection),
             },
             Some(Channel::Receipts | Channel::Commands) | None => {
-                let reason = "a device publishes to its own readings, readings/json and status only";
+                let reason = "a device publishes to its own readings and status only";
                 refused(
                     Verdict::NotAuthorised,
                     Encoding::Json,
@@ -167,4 +226,8 @@ impl Ingest {
             }
         }
     }
+}
+
+fn kibibytes_per_lane(config: &Config) -> usize {
+    (config.waiting_bytes_max / KIBIBYTE / 2).max(1)
 }

@@ -64,7 +64,7 @@ fn each_way_of_being_wrong_has_its_code() {
 #[test]
 fn an_empty_a_broken_and_a_huge_payload_are_refused_whole() {
     let config = Config::default();
-    for encoding in [Encoding::Json, Encoding::Protobuf] {
+    for encoding in Encoding::ALL {
         assert_eq!(decode(encoding, b"", received(), &config).unwrap_err().code, "empty_payload");
         assert_eq!(decode(encoding, &[0xff; 40], received(), &config).unwrap_err().code, "not_a_batch");
         let huge = vec![b' '; 2 << 20];
@@ -111,10 +111,30 @@ fn one_bad_reading_does_not_block_the_good_ones() {
     assert_eq!(decoded.readings[2].as_ref().unwrap_err().code, "not_a_reading");
 }
 
+#[test]
+fn a_senml_pack_is_checked_like_any_other_batch() {
+    let at = |encoding, payload: &[u8]| decode(encoding, payload, received(), &Config::default()).unwrap();
+    let pack = json!([
+        {"bn": "urn:dev:x:", "vigie_epoch": 2, "vigie_batch": "b"},
+        {"n": "glucose", "u": "g/L", "v": 1.12, "t": -60, "vigie_seq": 1, "vigie_meal": "fasting"},
+        {"n": "spo2", "u": "/", "v": 0.97, "t": -60, "vigie_seq": 2},
+        {"n": "mood", "v": 1, "vigie_seq": 3}]);
+    let decoded = at(Encoding::SenmlJson, pack.to_string().as_bytes());
+    assert_eq!((decoded.batch_id.as_str(), decoded.epoch), ("b", 2));
+    let first = decoded.readings[0].as_ref().unwrap();
+    assert_eq!(first.measured_at.to_string(), "2026-11-22T06:59:00Z");
+    assert_eq!(
+        (first.context.meal.as_str(), first.flags.as_slice()),
+        ("fasting", &[TIME_RELATIVE.to_owned()][..])
+    );
+    let codes: Vec<_> = decoded.readings[1..].iter().map(|r| r.as_ref().unwrap_err().code).collect();
+    assert_eq!(codes, ["unit_of_another_dimension", "unknown_vital"]);
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        for encoding in [Encoding::Json, Encoding::Protobuf] {
+        for encoding in Encoding::ALL {
             drop(decode(encoding, &bytes, received(), &Config::default()));
         }
     }

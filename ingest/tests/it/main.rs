@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
 
 mod database_away;
+mod gateways;
 mod storing;
 
 use std::sync::Arc;

@@ -182,3 +182,19 @@ async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T
     .await;
     done
 }
+
+#[tokio::test]
+async fn a_senml_pack_with_relative_times_that_comes_again_is_a_duplicate_and_the_first_time_stays() {
+    let bench = Bench::new().await;
+    let pack = json!([{"n": "glucose", "u": "g/L", "v": 1.1, "vigie_seq": 1, "t": -60}]).to_string();
+    let later = json!([{"n": "glucose", "u": "g/L", "v": 1.1, "vigie_seq": 1, "t": -90}]).to_string();
+    let other = json!([{"n": "glucose", "u": "g/L", "v": 1.2, "vigie_seq": 1, "t": -60}]).to_string();
+    for (pack, outcome) in [(pack, "stored"), (later, "duplicate"), (other, "conflict")] {
+        let (_, receipt) = bench.raw(Channel::Readings(Encoding::SenmlJson), pack.into_bytes()).await;
+        assert_eq!(receipt["results"][0]["outcome"], outcome);
+    }
+    assert_eq!(
+        bench.database.query("SELECT value, measured_at AT TIME ZONE 'UTC', flags FROM reading"),
+        ["1.1|2026-11-22 06:59:00|{time_relative}"]
+    );
+}

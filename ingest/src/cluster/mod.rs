@@ -1,0 +1,27 @@
+//! Readings from a region's own MQTT cluster, through rumqttc, acknowledged after commit.
+//!
+//! Several processes share the load (`$share/vigie/...`). Each keeps a session of its own in the cluster
+//! (a stable client id, `clean_start` off), so that what a killed process had not acknowledged waits for its
+//! return. MQTT 5 is used: its receive maximum bounds what the cluster sends ahead of our commits.
+//!
+//! The rules of acknowledging, which `acks.rs` keeps as a pure state machine:
+//!
+//! - A packet id means something within one connection only. Every ConnAck begins a new epoch; a commit whose
+//!   epoch is over acknowledges nothing. Its message comes again and is recognised as a duplicate.
+//! - Only the task that polls acknowledges, and never between an error and the next ConnAck.
+//! - Acknowledgements leave in the order in which the messages came.
+//!
+//! Receipts and commands go the other way from the outbox of the database (`outbound.rs`) and are deleted from
+//! it when the cluster has acknowledged them; rumqttc's own list of pending messages is cleared at every
+//! error, so that nothing depends on it.
+//!
+//! Who a device is, the cluster has to say: the identity of a reading is the device id in its topic.
+
+mod acks;
+mod outbound;
+mod settings;
+mod signs;
+mod source;
+
+pub use settings::{Settings, Tls, TlsError};
+pub use source::{Source, run};
