@@ -12,6 +12,7 @@ use vigie_store::{Database, Tx};
 use vigie_typeset::Typesetter;
 use vigie_vitals::UserId;
 
+use crate::issuer::Issuer;
 use crate::live::Pulse;
 use crate::problem::Problem;
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub schedule: Schedule,
     /// What the domain of an MSSanté address ends with.
     pub mssante_domains: Vec<String>,
+    /// Who signs certificates for devices; without one, none are given.
+    pub issuer: Option<Arc<dyn Issuer>>,
 }
 
 impl Default for Settings {
@@ -38,6 +41,7 @@ impl Default for Settings {
             streams_max: 2_000,
             schedule: Schedule::default(),
             mssante_domains: MSSANTE_DOMAINS.map(str::to_owned).to_vec(),
+            issuer: None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod access;
 mod api;
 mod app;
 mod edge;
+mod issuer;
 mod live;
 mod pages;
 mod problem;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub use access::password::hash_password;
 pub use access::session::issue_token;
 pub use app::{App, Settings};
+pub use issuer::{IssuedCertificate, Issuer, IssuerError};
 pub use routes::{Access, RouteInfo, route_list, router};
 
 /// Serves pages and API until `shutdown`; then lets running requests end and tells followers that the

@@ -27,6 +27,10 @@ pub enum Access {
     Clinical,
     /// Who prescribes limits: physicians.
     Prescriber,
+    /// Who sees devices: those who look after patients, and technicians.
+    Devices,
+    /// Who asks something of a device: nurses and technicians.
+    DeviceCommands,
 }
 
 impl Access {
@@ -39,6 +43,8 @@ impl Access {
                 StaffRole::Administrator | StaffRole::Technician => false,
             },
             Self::Prescriber => role == StaffRole::Physician,
+            Self::Devices => role != StaffRole::Administrator,
+            Self::DeviceCommands => matches!(role, StaffRole::Nurse | StaffRole::Technician),
         }
     }
 }
@@ -55,7 +61,7 @@ pub(crate) enum Audience {
 pub struct RouteInfo {
     /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
-    /// With `{id}` for a patient under `/patients`, for an alert under `/alerts`.
+    /// With `{id}` for a patient under `/patients`, for an alert under `/alerts`, for a device under `/devices`.
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
@@ -79,7 +85,7 @@ fn api_route(method: &'static str, path: &'static str, access: Access, handler: 
 }
 
 fn api_routes() -> Vec<Route> {
-    use Access::{Clinical, Everybody, Prescriber, Staff};
+    use Access::{Clinical, DeviceCommands, Devices, Everybody, Prescriber, Staff};
     vec![
         api_route("POST", "/api/v1/session", Everybody, post(api::session::open)),
         api_route("GET", "/api/v1/session", Staff, get(api::session::show)),
@@ -110,6 +116,18 @@ fn api_routes() -> Vec<Route> {
         api_route("GET", "/api/v1/deliveries/undelivered", Clinical, get(api::reports::undelivered)),
         api_route("POST", "/api/v1/deliveries/{id}/send-again", Clinical, post(api::reports::send_again)),
         api_route("GET", "/api/v1/activity", Clinical, get(api::reports::activity)),
+        api_route("GET", "/api/v1/devices", Devices, get(api::devices::list)),
+        api_route("GET", "/api/v1/devices/{id}", Devices, get(api::devices::show)),
+        api_route("GET", "/api/v1/devices/{id}/commands", Devices, get(api::devices::list_commands)),
+        api_route("POST", "/api/v1/devices/{id}/commands", DeviceCommands, post(api::devices::ask)),
+        api_route(
+            "POST",
+            "/api/v1/devices/{id}/commands/{command}/cancel",
+            DeviceCommands,
+            post(api::devices::cancel),
+        ),
+        // No session: what a device shows is checked there.
+        api_route("POST", "/api/v1/device-certificates", Everybody, post(api::certificates::issue)),
         api_route("GET", "/api/v1/events", Staff, get(api::events::follow)),
         api_route("GET", "/api/v1/audit", Staff, get(api::audit::list)),
         api_route("GET", "/openapi.json", Everybody, get(api::openapi::document)),

@@ -210,7 +210,7 @@ pub(crate) async fn pause(
     Ok(id)
 }
 
-fn check_reason(reason: &str) -> Result<(), Problem> {
+pub(crate) fn check_reason(reason: &str) -> Result<(), Problem> {
     match reason.trim().chars().count() {
         0 => Err(Problem::invalid("a reason is needed")),
         1..=REASON_MAX => Ok(()),

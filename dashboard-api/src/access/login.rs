@@ -1,6 +1,7 @@
 //! Logging in: slow for whoever guesses, and telling nobody which half was wrong.
 
 use jiff::SignedDuration;
+use vigie_store::Tx;
 use vigie_store::audit::{self, NewEntry};
 use vigie_store::staff::{self, Account, SessionKind};
 
@@ -61,20 +62,36 @@ pub(crate) async fn log_in(
 /// Counts the attempt as failed before the password is looked at, one at a time per log-in: a thousand
 /// guesses at the same moment are a thousand failures, not one.
 async fn reserve_attempt(app: &App, login: &str) -> Result<Option<(Account, String)>, Problem> {
-    let now = app.clock().now();
     let mut tx = app.begin().await?;
-    staff::lock_login(&mut tx, login).await?;
-    let (failures, last) = staff::login_failures(&mut tx, login, now - WINDOW).await?;
+    count_attempt(app, &mut tx, login).await?;
+    let known = staff::account_to_log_in(&mut tx, login).await?;
+    commit(tx).await?;
+    Ok(known)
+}
+
+async fn count_attempt(app: &App, tx: &mut Tx, name: &str) -> Result<(), Problem> {
+    let now = app.clock().now();
+    staff::lock_login(tx, name).await?;
+    let (failures, last) = staff::login_failures(tx, name, now - WINDOW).await?;
     if let Some(last) = last {
         let wait = wait_seconds(failures) - now.duration_since(last).as_secs();
         if wait > 0 {
             return Err(Problem::too_many(wait.unsigned_abs()));
         }
     }
-    staff::note_login_failure(&mut tx, login, now, now - WINDOW).await?;
-    let known = staff::account_to_log_in(&mut tx, login).await?;
-    commit(tx).await?;
-    Ok(known)
+    Ok(staff::note_login_failure(tx, name, now, now - WINDOW).await?)
+}
+
+/// The same brake for whoever is no member of staff, such as a device with a claim. The name must not be a log-in's.
+pub(crate) async fn reserve_attempt_of(app: &App, name: &str) -> Result<(), Problem> {
+    let mut tx = app.begin().await?;
+    count_attempt(app, &mut tx, name).await?;
+    commit(tx).await
+}
+
+/// It succeeded: what was counted before is forgotten.
+pub(crate) async fn forget_attempts(tx: &mut Tx, name: &str) -> Result<(), Problem> {
+    Ok(staff::forget_login_failures(tx, name).await?)
 }
 
 /// 1, 2, 4 ... 60 seconds after each failure beyond the free ones.

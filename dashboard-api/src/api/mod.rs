@@ -2,7 +2,9 @@
 
 pub(crate) mod alerts;
 pub(crate) mod audit;
+pub(crate) mod certificates;
 mod cursor;
+pub(crate) mod devices;
 pub(crate) mod events;
 pub(crate) mod extract;
 pub(crate) mod health;

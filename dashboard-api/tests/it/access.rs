@@ -6,7 +6,7 @@ use serde_json::json;
 use vigie_dashboard_api::{Access, RouteInfo, route_list};
 use vigie_store::staff::StaffRole;
 
-use crate::world::World;
+use crate::world::{NOW, World};
 
 /// A body that the route understands. A new route that takes one has to be added here, or this fails.
 fn body(route: &RouteInfo, base: &str) -> (&'static str, String) {
@@ -33,6 +33,13 @@ fn body(route: &RouteInfo, base: &str) -> (&'static str, String) {
         ("POST", "/api/v1/deliveries/{id}/send-again") => (JSON, "{}".into()),
         ("POST", "/patients/{id}/reports/{week}/corrections") => (FORM, "reason=late+readings".into()),
         ("POST", "/deliveries/{id}/send-again") => (FORM, String::new()),
+        ("POST", "/api/v1/devices/{id}/commands") => {
+            (JSON, json!({ "kind": "repeat_measure", "reason": "odd value" }).to_string())
+        }
+        ("POST", "/api/v1/devices/{id}/commands/{command}/cancel") => ("", String::new()),
+        ("POST", "/api/v1/device-certificates") => {
+            (JSON, json!({ "device": "dev-1", "claim": "x", "request": "x" }).to_string())
+        }
         ("POST", "/login") => (FORM, "login=nobody&password=x".into()),
         ("POST", "/logout") => ("", String::new()),
         ("POST", "/language") => (FORM, "language=en&to=/".into()),
@@ -66,10 +73,21 @@ async fn status(world: &World, route: &RouteInfo, role: Option<StaffRole>, who: 
         world.database.value(&format!(
             "SELECT id FROM report_delivery WHERE patient_id = '{of}' ORDER BY created_at LIMIT 1"
         ))
+    } else if route.path.contains("/devices/{id}") {
+        world.people.devices[who].to_string()
     } else {
         world.people.patients[who].to_string()
     };
-    let path = route.path.replace("{id}", &id).replace("{rule}", "pulse_low").replace("{name}", "vigie.css");
+    // Commands that earlier requests left waiting must not fill the queue; one is there to be cancelled.
+    world.database.query(&format!(
+        "UPDATE device_command SET state = 'done';
+         INSERT INTO device_command (device_id, kind, reason, asked_by_name, asked_at, expires_at)
+         VALUES ('{}', 'set_clock', 'x', 'x', '{NOW}', '{NOW}'::timestamptz + interval '1 hour')",
+        world.people.devices[who]
+    ));
+    let command = world.database.value("SELECT max(id) FROM device_command");
+    let path = route.path.replace("{command}", &command);
+    let path = path.replace("{id}", &id).replace("{rule}", "pulse_low").replace("{name}", "vigie.css");
     let mut path = path.replace("{week}", "2026-W46");
     if path == "/api/v1/activity" {
         path.push_str("?month=2026-11");
@@ -125,6 +143,12 @@ async fn every_route_admits_exactly_whom_it_says_and_shows_nobody_elses_patient(
     }
     // Nothing was written about the other team's patient by all that.
     let other = world.people.patients[1];
+    assert_eq!(
+        world.database.value(&format!(
+            "SELECT count(*) FROM device_command WHERE patient_id = '{other}' AND (asked_by IS NOT NULL OR cancelled_by IS NOT NULL)"
+        )),
+        "0"
+    );
     assert_eq!(
         world.database.value(&format!(
             "SELECT count(*) FROM rule_version WHERE patient_id = '{other}' AND version > 1"

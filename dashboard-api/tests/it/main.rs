@@ -9,6 +9,7 @@
 
 mod access;
 mod alerts;
+mod certificates;
 mod events;
 mod login;
 mod pages;

@@ -137,7 +137,12 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response: Response = self.router.clone().oneshot(request).await.unwrap();
+        self.send_to(&self.router, request).await
+    }
+
+    /// The same to a dashboard that is set up otherwise.
+    pub(crate) async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
+        let response: Response = router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, 10_000_000).await.unwrap();
         Answer {
