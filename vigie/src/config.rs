@@ -7,6 +7,12 @@
 //! | `VIGIE_CONFIG` | none | a TOML file with the keys below in lower case without `VIGIE_` |
 //! | `VIGIE_MQTT_LISTEN` | `127.0.0.1:1883` | plain MQTT for devices; loopback only |
 //! | `VIGIE_MQTT_INSECURE_LISTEN` | none | `container-network` allows plain MQTT outside loopback, inside a private network |
+//! | `VIGIE_TLS_CERT_FILE`, `VIGIE_TLS_KEY_FILE` | those of `vigie ca server` in `VIGIE_CA_DIR` | certificate (with its chain) and key of the listeners with TLS, in PEM; read again when they change |
+//! | `VIGIE_MQTTS_LISTEN` | `0.0.0.0:8883` once there is a certificate | MQTT over TLS; `off` switches it off |
+//! | `VIGIE_DEVICE_CA_FILE` | `ca.pem` in `VIGIE_CA_DIR` | authorities that devices' certificates chain to, in PEM; without it devices log in by password |
+//! | `VIGIE_DEVICE_CRL_FILE` | `crl.pem` in `VIGIE_CA_DIR`, if the authority is that one | revocation lists of those authorities, in PEM or DER; read again when it changes |
+//! | `VIGIE_WSS_LISTEN` | none | MQTT over WebSocket and TLS, at `/mqtt` |
+//! | `VIGIE_WS_LISTEN` | none | MQTT over WebSocket without TLS; loopback only |
 //! | `VIGIE_HTTP_LISTEN` | `127.0.0.1:8080` | pages and API; put a TLS proxy in front |
 //! | `VIGIE_HTTP_SECURE` | `false` | cookies only over https |
 //! | `VIGIE_INSTANCE` | host name, or `1` | name of this process among several |
@@ -21,9 +27,16 @@
 //! | `VIGIE_SMTP_USER`, `VIGIE_SMTP_PASSWORD_FILE` | none | log-in at the mail server, the password in a file |
 //! | `VIGIE_SMTP_CA_FILE` | none | a PEM file with a further authority to trust |
 //! | `VIGIE_MSSANTE_DOMAINS` | `.mssante.fr` | what the domain of an MSSanté address ends with; several, separated by commas |
+//! | `VIGIE_LIMIT_*` | | what a device may do, and how many log-ins at once: [docs/limits.md](../../docs/limits.md) |
+//! | `VIGIE_CA_DIR` | none | the folder of our own certificate authority; with its key there, the dashboard signs for devices |
+//! | `VIGIE_CERTIFICATE_DAYS` | `90` | how long certificates are good that our own authority signs |
+//! | `VIGIE_CLAIM_DAYS` | `7` | how long a claim of `vigie device claim` is good |
 //! | `VIGIE_LOG` | `info` | what is logged |
 //! | `VIGIE_LOG_FORMAT` | `text` | `text` or `json` |
 
+mod authority;
+mod doors;
+mod limits;
 mod reports;
 
 use std::collections::BTreeMap;
@@ -33,6 +46,9 @@ use anyhow::Result;
 
 use crate::usage::usage;
 
+pub(crate) use authority::{CERTIFICATE_DAYS, Ca};
+pub(crate) use doors::Doors;
+pub(crate) use limits::Bounds;
 pub(crate) use reports::{NO_DOMAIN, Reports, message_domain};
 
 /// What `vigie serve` needs to know.
@@ -45,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) instance: String,
     pub(crate) workers: usize,
     pub(crate) reports: Reports,
+    pub(crate) ca: Ca,
+    pub(crate) bounds: Bounds,
+    pub(crate) doors: Doors,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -88,6 +107,9 @@ impl Config {
             instance: get("instance", &environment("HOSTNAME").unwrap_or_else(|| "1".into())),
             workers: number("VIGIE_WORKERS", &get("workers", "2"), 1, 64)?,
             reports: Reports::read(&get)?,
+            ca: Ca::read(&get)?,
+            bounds: Bounds::read(&get)?,
+            doors: Doors::read(&get)?,
             log: get("log", "info"),
             log_json: match get("log_format", "text").as_str() {
                 "text" => false,
@@ -98,7 +120,7 @@ impl Config {
         let inside_a_network = get("mqtt_insecure_listen", "");
         match inside_a_network.as_str() {
             "" if !config.mqtt_listen.ip().is_loopback() => Err(usage(format!(
-                "VIGIE_MQTT_LISTEN={} is not loopback: plain MQTT would show secrets and readings to the network",
+                "VIGIE_MQTT_LISTEN={} is not loopback: plain MQTT would show secrets and readings to the network; VIGIE_MQTTS_LISTEN is MQTT with TLS",
                 config.mqtt_listen
             ))),
             "" | "container-network" => Ok(config),
@@ -110,7 +132,7 @@ impl Config {
 }
 
 fn known_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.into_iter().chain(reports::KEYS)
+    KEYS.into_iter().chain(reports::KEYS).chain(limits::KEYS).chain(doors::KEYS).chain(authority::KEYS)
 }
 
 /// What the domain of an MSSanté address ends with.
@@ -223,11 +245,14 @@ mod tests {
             (&[("DATABASE_URL", "x"), ("VIGIE_HTTP_LISTEN", "here")], "VIGIE_HTTP_LISTEN"),
             (&[("DATABASE_URL", "x"), ("VIGIE_WORKERS", "0")], "VIGIE_WORKERS"),
             (&[("DATABASE_URL", "x"), ("VIGIE_LOG_FORMAT", "xml")], "VIGIE_LOG_FORMAT"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_LIMIT_IN_FLIGHT", "0")], "VIGIE_LIMIT_IN_FLIGHT"),
             (&[("DATABASE_URL", "x"), ("DATABASE_URL_FILE", "y")], "DATABASE_URL_FILE"),
             (&[("DATABASE_URL", "x"), ("VIGIE_CONFIG", "/nowhere.toml")], "VIGIE_CONFIG"),
             (&[("DATABASE_URL", "x"), ("VIGIE_REPORTS_AFTER_HOURS", "100")], "VIGIE_REPORTS_AFTER_HOURS"),
             (&[("DATABASE_URL", "x"), ("VIGIE_SMTP_HOST", "mail.example")], "VIGIE_REPORTS_FROM"),
             (&[("DATABASE_URL", "x"), ("VIGIE_SMTP_PORT", "25")], "VIGIE_SMTP_PORT"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_CERTIFICATE_DAYS", "0")], "VIGIE_CERTIFICATE_DAYS"),
+            (&[("DATABASE_URL", "x"), ("VIGIE_CLAIM_DAYS", "100")], "VIGIE_CLAIM_DAYS"),
             (&mail(&[("VIGIE_SMTP_SECURITY", "ssl")]), "VIGIE_SMTP_SECURITY"),
             (&mail(&[("VIGIE_SMTP_SECURITY", "none")]), "without TLS"),
             (&mail(&[("VIGIE_SMTP_USER", "vigie")]), "VIGIE_SMTP_PASSWORD_FILE"),

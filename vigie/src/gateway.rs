@@ -1,17 +1,26 @@
 //! Between the listener and ingest: the broker knows nothing of readings, ingest nothing of MQTT.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use vigie_broker::{Admission, Gateway, Inbound, Outbound, Unavailable, Verdict};
+use uuid::Uuid;
+use vigie_broker::{
+    Admission, EngineId, Fanout, Gateway, Inbound, Outbound, Switchboard, Territory, Unavailable, Verdict,
+};
 use vigie_ingest::{Ingest, Publish};
 use vigie_service::Clock;
-use vigie_store::{Database, devices, intake};
+use vigie_store::audit::{self, NewEntry};
+use vigie_store::certificates::{self, Withdrawn};
+use vigie_store::{Database, commands, devices, intake, integrations};
 use vigie_wire::{Channel, DeviceId};
 
-/// Receipts and commands fetched for a device at once; the rest follows when it has caught up.
+use crate::device_commands;
+use crate::telling::Teller;
+
+/// Receipts fetched for a device at once; the rest follows when it has caught up.
 const PENDING_MAX: i64 = 64;
 
 /// Deliveries that wait to be written. Over it they are forgotten: the device gets that receipt once more.
@@ -23,6 +32,10 @@ const DELIVERED_GROUP_MAX: usize = 1_000;
 /// Receipts that no device fetched are kept for a week; what they say is in the readings and in quarantine.
 const RECEIPTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// How often the gateway looks for what was revoked, and how far back: far more than clocks differ.
+const WITHDRAWN_EVERY: Duration = Duration::from_secs(3);
+const WITHDRAWN_LATELY: SignedDuration = SignedDuration::from_hours(24);
+
 const BEAT: Duration = Duration::from_secs(5);
 const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
@@ -31,14 +44,21 @@ const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 pub(crate) struct Bridge {
     database: Database,
     ingest: Ingest,
+    clock: Clock,
     delivered: mpsc::Sender<i64>,
+    teller: Teller,
 }
 
 impl Bridge {
     /// The bridge, and what tells which outbox rows were delivered (for [`forget_delivered`]).
-    pub(crate) fn new(database: Database, ingest: Ingest) -> (Self, mpsc::Receiver<i64>) {
+    pub(crate) fn new(
+        database: Database,
+        ingest: Ingest,
+        teller: Teller,
+        clock: Clock,
+    ) -> (Self, mpsc::Receiver<i64>) {
         let (delivered, receiver) = mpsc::channel(DELIVERED_WAITING_MAX);
-        (Self { database, ingest, delivered }, receiver)
+        (Self { database, ingest, delivered, teller, clock }, receiver)
     }
 
     async fn secret_matches(&self, device: &DeviceId, secret: &[u8]) -> vigie_store::Result<bool> {
@@ -48,31 +68,93 @@ impl Bridge {
         Ok(matches)
     }
 
-    async fn waiting(
+    async fn certificate_admits(
         &self,
         device: &DeviceId,
-        channel: &str,
-    ) -> vigie_store::Result<Vec<intake::OutboxMessage>> {
+        fingerprint: &[u8; 32],
+    ) -> vigie_store::Result<bool> {
         let mut tx = self.database.begin().await?;
-        let waiting = intake::waiting_for_device(&mut tx, device.as_str(), channel, PENDING_MAX).await?;
+        let admitted = certificates::admits(&mut tx, device.as_str(), fingerprint).await?;
         tx.commit().await.map_err(vigie_store::Error::from)?;
-        Ok(waiting)
+        Ok(admitted)
+    }
+
+    /// The territory of an integration engine, with its log-in in the audit trail; both or nothing.
+    async fn engine_logs_in(
+        &self,
+        id: Uuid,
+        secret: &[u8],
+        client_id: &str,
+        remote: SocketAddr,
+    ) -> vigie_store::Result<Option<Territory>> {
+        let mut tx = self.database.begin().await?;
+        let Some(integration) = integrations::admit(&mut tx, id, secret).await? else {
+            return Ok(None);
+        };
+        let detail = format!("{id} client {client_id} from {remote}");
+        let actor = format!("integration {}", integration.name);
+        audit::record(&mut tx, self.note(&actor, "integration.log_in", &detail)).await?;
+        tx.commit().await.map_err(vigie_store::Error::from)?;
+        Ok(Territory::parse(&integration.territory.0.to_string()))
+    }
+
+    async fn note_subscription(
+        &self,
+        engine: &EngineId,
+        client_id: &str,
+        filters: &[String],
+    ) -> vigie_store::Result<()> {
+        let mut tx = self.database.begin().await?;
+        let detail = format!("{engine} client {client_id} filters {}", filters.join(" "));
+        let actor = format!("integration {engine}");
+        audit::record(&mut tx, self.note(&actor, "integration.subscribe", &detail)).await?;
+        tx.commit().await.map_err(vigie_store::Error::from)
+    }
+
+    async fn engine_is_admitted(&self, id: Uuid) -> vigie_store::Result<bool> {
+        let mut tx = self.database.begin().await?;
+        let admitted = integrations::is_admitted(&mut tx, id).await?;
+        tx.commit().await.map_err(vigie_store::Error::from)?;
+        Ok(admitted)
+    }
+
+    fn note<'a>(&self, actor_name: &'a str, action: &'a str, detail: &'a str) -> NewEntry<'a> {
+        let at = self.clock.now();
+        NewEntry { at, actor: None, actor_name, action, patient: None, request_id: "mqtt", detail }
+    }
+
+    async fn receipts(&self, device: &DeviceId) -> vigie_store::Result<Vec<Outbound>> {
+        let mut tx = self.database.begin().await?;
+        let waiting = intake::waiting_for_device(&mut tx, device.as_str(), "receipts", PENDING_MAX).await?;
+        tx.commit().await.map_err(vigie_store::Error::from)?;
+        let to_outbound = |message: intake::OutboxMessage| Outbound {
+            outbox_id: Some(message.id),
+            channel: Channel::Receipts,
+            payload: message.payload.into(),
+            retained: false,
+        };
+        Ok(waiting.into_iter().map(to_outbound).collect())
     }
 }
 
 impl Gateway for Bridge {
     async fn authenticate(&self, device: &DeviceId, secret: &[u8]) -> Result<Admission, Unavailable> {
-        match self.secret_matches(device, secret).await {
-            Ok(true) => Ok(Admission::Granted),
-            Ok(false) => Ok(Admission::Refused),
-            Err(error) => {
-                tracing::info!(%error, %device, "log-in cannot be checked; the device is told to come back");
-                Err(Unavailable)
-            }
-        }
+        admission(device, self.secret_matches(device, secret).await)
+    }
+
+    async fn authenticate_certificate(
+        &self,
+        device: &DeviceId,
+        fingerprint: &[u8; 32],
+    ) -> Result<Admission, Unavailable> {
+        admission(device, self.certificate_admits(device, fingerprint).await)
     }
 
     async fn take(&self, publish: Inbound) -> Verdict {
+        let told = publish
+            .channel
+            .filter(|channel| self.teller.wants(*channel))
+            .map(|channel| (publish.device.clone(), channel, publish.payload.clone()));
         let submitted = self
             .ingest
             .submit(Publish {
@@ -85,10 +167,17 @@ impl Gateway for Bridge {
             })
             .await;
         let Some(outcome) = submitted else { return Verdict::GoneAway };
+        if let Some((device, channel, payload)) = told
+            && outcome.verdict == vigie_ingest::Verdict::Taken
+        {
+            let receipt = outcome.receipt.as_ref().map(|receipt| receipt.payload.clone());
+            self.teller.tell(device, channel, payload, receipt, self.clock.now().as_nanosecond());
+        }
         let receipt = outcome.receipt.map(|receipt| Outbound {
             outbox_id: receipt.outbox_id,
             channel: Channel::Receipts,
             payload: receipt.payload,
+            retained: false,
         });
         match outcome.verdict {
             vigie_ingest::Verdict::Taken => Verdict::Taken { receipt },
@@ -98,20 +187,13 @@ impl Gateway for Bridge {
     }
 
     async fn pending(&self, device: &DeviceId, channel: Channel) -> Vec<Outbound> {
-        let name = match channel {
-            Channel::Receipts => "receipts",
-            Channel::Commands => "commands",
+        let waiting = match channel {
+            Channel::Receipts => self.receipts(device).await,
+            Channel::Commands => device_commands::waiting(&self.database, device, self.clock.now()).await,
             Channel::Readings(_) | Channel::Status => return Vec::new(),
         };
-        match self.waiting(device, name).await {
-            Ok(messages) => messages
-                .into_iter()
-                .map(|message| Outbound {
-                    outbox_id: Some(message.id),
-                    channel,
-                    payload: message.payload.into(),
-                })
-                .collect(),
+        match waiting {
+            Ok(messages) => messages,
             Err(error) => {
                 // They stay in the outbox and are fetched at the next subscription.
                 tracing::info!(%error, %device, "what waits for the device cannot be fetched now");
@@ -125,11 +207,103 @@ impl Gateway for Bridge {
             tracing::debug!(outbox_id, "delivery not noted; the device will get it once more");
         }
     }
+
+    fn fanout(&self) -> Option<&Fanout> {
+        Some(self.teller.fanout())
+    }
+
+    async fn admit_engine(
+        &self,
+        engine: &EngineId,
+        secret: &[u8],
+        client_id: &str,
+        remote: SocketAddr,
+    ) -> Result<Option<Territory>, Unavailable> {
+        let Ok(id) = engine.as_str().parse() else { return Ok(None) };
+        self.engine_logs_in(id, secret, client_id, remote).await.map_err(|error| unavailable(&error, engine))
+    }
+
+    async fn engine_subscribes(
+        &self,
+        engine: &EngineId,
+        client_id: &str,
+        filters: &[String],
+    ) -> Result<(), Unavailable> {
+        self.note_subscription(engine, client_id, filters).await.map_err(|error| unavailable(&error, engine))
+    }
+
+    async fn is_engine_admitted(&self, engine: &EngineId) -> Result<bool, Unavailable> {
+        let Ok(id) = engine.as_str().parse() else { return Ok(false) };
+        self.engine_is_admitted(id).await.map_err(|error| unavailable(&error, engine))
+    }
 }
 
-/// Deletes what devices have received, in groups.
+/// What the database could not say, as the listener understands it.
+fn unavailable(error: &vigie_store::Error, engine: &EngineId) -> Unavailable {
+    tracing::info!(%error, %engine, "an integration engine cannot be checked or noted now");
+    Unavailable
+}
+
+fn admission(device: &DeviceId, right: vigie_store::Result<bool>) -> Result<Admission, Unavailable> {
+    match right {
+        Ok(true) => Ok(Admission::Granted),
+        Ok(false) => Ok(Admission::Refused),
+        Err(error) => {
+            tracing::info!(%error, %device, "log-in cannot be checked; the device is told to come back");
+            Err(Unavailable)
+        }
+    }
+}
+
+/// Ends the connections of devices and certificates that were revoked while they were connected.
+///
+/// Looks at everything that was revoked lately, again and again: whoever revokes may have another clock, and a log-in
+/// that was being checked at that moment shows up a little later. Cutting whom nobody knows changes nothing.
+pub(crate) async fn cut_withdrawn(
+    database: Database,
+    clock: Clock,
+    switchboard: Switchboard,
+    stop: CancellationToken,
+) {
+    let mut looks = tokio::time::interval(WITHDRAWN_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = stop.cancelled() => return,
+        }
+        let now = clock.now();
+        let since = now.saturating_sub(WITHDRAWN_LATELY).unwrap_or(now);
+        match withdrawn(&database, since).await {
+            Ok(withdrawn) => withdrawn.iter().for_each(|withdrawn| cut(&switchboard, withdrawn)),
+            Err(error) => tracing::info!(%error, "it is not known now what was revoked; looking again"),
+        }
+    }
+}
+
+async fn withdrawn(database: &Database, since: Timestamp) -> vigie_store::Result<Vec<Withdrawn>> {
+    let mut tx = database.begin().await?;
+    let withdrawn = certificates::withdrawn_since(&mut tx, since).await?;
+    tx.commit().await.map_err(vigie_store::Error::from)?;
+    Ok(withdrawn)
+}
+
+fn cut(switchboard: &Switchboard, withdrawn: &Withdrawn) {
+    let (id, was_connected) = match withdrawn {
+        Withdrawn::Device(id) => (id, DeviceId::parse(&id.0).is_ok_and(|id| switchboard.cut(&id))),
+        Withdrawn::Certificate(id, fingerprint) => {
+            (id, DeviceId::parse(&id.0).is_ok_and(|id| switchboard.cut_certificate(&id, fingerprint)))
+        }
+    };
+    if was_connected {
+        tracing::info!(device = %id.0, "revoked while it was connected; its connection is cut");
+    }
+}
+
+/// Notes and deletes what devices have received, in groups.
 pub(crate) async fn forget_delivered(
     database: Database,
+    clock: Clock,
     mut delivered: mpsc::Receiver<i64>,
     stop: CancellationToken,
 ) {
@@ -139,16 +313,16 @@ pub(crate) async fn forget_delivered(
             taken = delivered.recv_many(&mut ids, DELIVERED_GROUP_MAX) => if taken == 0 { return },
             () = stop.cancelled() => return,
         }
-        if let Err(error) = delete(&database, &ids).await {
+        if let Err(error) = note(&database, &ids, clock.now()).await {
             tracing::debug!(%error, "deliveries not noted; the devices will get them once more");
         }
         ids.clear();
     }
 }
 
-async fn delete(database: &Database, ids: &[i64]) -> vigie_store::Result<()> {
+async fn note(database: &Database, ids: &[i64], now: Timestamp) -> vigie_store::Result<()> {
     let mut tx = database.begin().await?;
-    intake::delivered(&mut tx, ids).await?;
+    commands::delivered(&mut tx, ids, now).await?;
     tx.commit().await.map_err(vigie_store::Error::from)
 }
 

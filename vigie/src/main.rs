@@ -1,10 +1,13 @@
 //! The one binary of Vigie. Each command is a file in `commands/`; this one only chooses.
 
+mod authority;
 mod commands;
 mod config;
+mod device_commands;
 mod gateway;
 mod locate;
 mod services;
+mod telling;
 mod usage;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vigie_broker::{Limits, Switchboard};
+use vigie_broker::{Carrier, Fanout, Switchboard};
 use vigie_dashboard_api::App;
 use vigie_ingest::Ingest;
 use vigie_reports::delivery::{self, Mailer};
@@ -19,8 +19,11 @@ use vigie_service::Clock;
 use vigie_store::{Database, Role};
 use vigie_typeset::Typesetter;
 
-use crate::config::{NO_DOMAIN, Reports, message_domain};
-use crate::gateway::{Bridge, beat, forget_delivered};
+use crate::authority::Signer;
+use crate::config::{Bounds, Ca, Doors, NO_DOMAIN, Reports, message_domain};
+use crate::device_commands;
+use crate::gateway::{Bridge, beat, cut_withdrawn, forget_delivered};
+use crate::telling::Teller;
 
 /// Which roles a process has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +48,17 @@ pub(crate) struct Settings {
     pub(crate) instance: String,
     pub(crate) workers: usize,
     pub(crate) reports: Reports,
+    pub(crate) ca: Ca,
+    pub(crate) bounds: Bounds,
+    pub(crate) doors: Doors,
 }
 
 /// Running roles.
 pub(crate) struct Services {
     /// Where devices connect, if the gateway runs here.
     pub(crate) mqtt: Option<SocketAddr>,
+    /// Where devices connect over TLS and WebSocket, if they can.
+    pub(crate) doors: Vec<(&'static str, SocketAddr)>,
     /// Where browsers connect, if the dashboard runs here.
     pub(crate) http: Option<SocketAddr>,
     /// Ends when a role ended that should not have.
@@ -66,6 +74,9 @@ const CLOSE: Duration = Duration::from_secs(5);
 
 /// Reports made in one transaction: a few hundred milliseconds of work, which is all that a crash costs.
 const REPORTS_AT_ONCE: i64 = 8;
+
+/// How often the files of TLS are looked at: a new revocation list is in force within that.
+const TLS_FILES_EVERY: Duration = Duration::from_secs(5);
 
 struct Stage {
     stop: CancellationToken,
@@ -88,9 +99,19 @@ impl Services {
     /// Starts the roles. Sockets are bound before anything else, so that a taken port is told at once.
     pub(crate) async fn start(roles: Roles, settings: Settings, clock: Clock) -> Result<Self> {
         let mqtt = if roles.gateway { Some(bind("MQTT", settings.mqtt_listen).await?) } else { None };
+        let mut doors = Vec::new();
+        for (name, address, carrier) in settings.doors.all() {
+            if roles.gateway {
+                doors.push((name, carrier, bind(name, address).await?));
+            }
+        }
         let http = if roles.dashboard { Some(bind("HTTP", settings.http_listen).await?) } else { None };
         let mut services = Self {
             mqtt: mqtt.as_ref().map(TcpListener::local_addr).transpose()?,
+            doors: doors
+                .iter()
+                .map(|(name, _, listener)| Ok((*name, listener.local_addr()?)))
+                .collect::<Result<_>>()?,
             http: http.as_ref().map(TcpListener::local_addr).transpose()?,
             broken: CancellationToken::new(),
             stages: Vec::new(),
@@ -98,7 +119,9 @@ impl Services {
         };
         let committed = Arc::new(Notify::new());
         if let Some(listener) = mqtt {
-            services.start_gateway(listener, &settings, &clock, &committed).await?;
+            let mut listeners = vec![(Carrier::default(), listener)];
+            listeners.extend(doors.into_iter().map(|(_, carrier, listener)| (carrier, listener)));
+            services.start_gateway(listeners, &settings, &clock, &committed).await?;
         }
         if roles.alerts {
             services.start_alerts(&settings, &clock, &committed).await?;
@@ -114,14 +137,17 @@ impl Services {
 
     async fn start_gateway(
         &mut self,
-        listener: TcpListener,
+        listeners: Vec<(Carrier, TcpListener)>,
         settings: &Settings,
         clock: &Clock,
         committed: &Arc<Notify>,
     ) -> Result<()> {
         // Separate pools: a storm of log-ins must not keep readings from being stored.
         let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
-        let asking = self.connect(&settings.database_url, Role::Gateway, 6).await?;
+        let bounds = &settings.bounds;
+        // Log-ins can take all but two.
+        let connections = u32::try_from(bounds.listener.log_in_checks_max + 2).unwrap_or(6);
+        let asking = self.connect(&settings.database_url, Role::Gateway, connections).await?;
         let (devices, storing) = (Stage::new(), Stage::new());
         let ingest = Ingest::start(
             writing,
@@ -131,15 +157,43 @@ impl Services {
             &storing.tasks,
             &storing.stop,
         );
-        let (bridge, delivered) = Bridge::new(asking.clone(), ingest);
-        storing.tasks.spawn(forget_delivered(asking.clone(), delivered, storing.stop.clone()));
-        storing.tasks.spawn(beat(asking, clock.clone(), settings.instance.clone(), storing.stop.clone()));
-        let switchboard = Switchboard::new(Limits::default()).context("limits of the listener")?;
-        let (stop, broken) = (devices.stop.clone(), self.broken.clone());
-        devices.tasks.spawn(async move {
-            vigie_broker::serve(listener, Arc::new(bridge), switchboard, stop).await;
-            broken.cancel();
-        });
+        let (fanout, keeper) = Fanout::new(bounds.fanout.clone());
+        storing.tasks.spawn(keeper.run(storing.stop.clone()));
+        let (teller, telling) = Teller::new(fanout);
+        storing.tasks.spawn(telling.run(asking.clone(), storing.stop.clone()));
+        let (bridge, delivered) = Bridge::new(asking.clone(), ingest, teller, clock.clone());
+        storing.tasks.spawn(forget_delivered(asking.clone(), clock.clone(), delivered, storing.stop.clone()));
+        storing.tasks.spawn(beat(
+            asking.clone(),
+            clock.clone(),
+            settings.instance.clone(),
+            storing.stop.clone(),
+        ));
+        let switchboard = Switchboard::new(bounds.listener.clone()).context("limits of the listener")?;
+        storing.tasks.spawn(cut_withdrawn(
+            asking.clone(),
+            clock.clone(),
+            switchboard.clone(),
+            storing.stop.clone(),
+        ));
+        devices.tasks.spawn(device_commands::run(
+            asking,
+            clock.clone(),
+            switchboard.clone(),
+            devices.stop.clone(),
+        ));
+        let bridge = Arc::new(bridge);
+        for (carrier, listener) in listeners {
+            let (bridge, switchboard) = (Arc::clone(&bridge), switchboard.clone());
+            let (stop, broken) = (devices.stop.clone(), self.broken.clone());
+            devices.tasks.spawn(async move {
+                vigie_broker::serve_over(carrier, listener, bridge, switchboard, stop).await;
+                broken.cancel();
+            });
+        }
+        if let Some(tls) = settings.doors.tls.clone() {
+            devices.tasks.spawn(tls.keep_fresh(TLS_FILES_EVERY, devices.stop.clone()));
+        }
         self.stages.push(devices);
         self.stages.push(storing);
         Ok(())
@@ -232,6 +286,7 @@ impl Services {
                 secure_cookies: settings.http_secure,
                 schedule: settings.reports.schedule,
                 mssante_domains: settings.reports.mssante_domains.clone(),
+                issuer: signer(&settings.ca),
                 ..vigie_dashboard_api::Settings::default()
             },
         );
@@ -267,6 +322,11 @@ impl Services {
             }
         }
     }
+}
+
+fn signer(ca: &Ca) -> Option<Arc<dyn vigie_dashboard_api::Issuer>> {
+    let folder = ca.folder.clone()?;
+    Some(Arc::new(Signer { folder, days: ca.certificate_days }))
 }
 
 async fn bind(what: &str, address: SocketAddr) -> Result<TcpListener> {

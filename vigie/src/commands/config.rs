@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::answer;
-use crate::config::Config;
+use crate::config::{Ca, Config};
 
 /// What to do with the configuration.
 #[derive(Debug, clap::Subcommand)]
@@ -24,9 +24,12 @@ pub(crate) fn run(action: Action) -> Result<ExitCode> {
                 Some(smtp) => format!("{}:{} from {}", smtp.host, smtp.port, smtp.from),
                 None => "none; mails wait".to_owned(),
             };
+            let further: Vec<_> =
+                config.doors.all().iter().map(|(name, place, _)| format!("{name} {place}")).collect();
+            let further = if further.is_empty() { "none".to_owned() } else { further.join(", ") };
             answer(&format!(
-                "mqtt_listen = {}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\n\
-                 reports_after_hours = {}\nreport_workers = {}\nmail server = {mail}\nthe configuration is good",
+                "mqtt_listen = {}\nfurther listeners = {further}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\n\
+                 reports_after_hours = {}\nreport_workers = {}\nmail server = {mail}\ncertificate authority = {}\nthe configuration is good",
                 config.mqtt_listen,
                 config.http_listen,
                 config.http_secure,
@@ -34,9 +37,20 @@ pub(crate) fn run(action: Action) -> Result<ExitCode> {
                 config.workers,
                 config.log,
                 reports.schedule.after.as_hours(),
-                reports.workers
+                reports.workers,
+                said_of(&config.ca)
             ))?;
             Ok(ExitCode::SUCCESS)
         }
+    }
+}
+
+fn said_of(ca: &Ca) -> String {
+    match &ca.folder {
+        Some(folder) if folder.can_sign() => {
+            format!("{}, signs for {} days", folder.path().display(), ca.certificate_days)
+        }
+        Some(folder) => format!("{}, has no key and does not sign", folder.path().display()),
+        None => "none".into(),
     }
 }

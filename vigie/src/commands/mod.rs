@@ -1,9 +1,12 @@
 //! The commands, one file each.
 
+mod ca;
 mod config;
+mod conformance_broker;
 mod demo;
 mod device;
 mod healthcheck;
+mod integration;
 mod metrics;
 mod migrate;
 mod patient;
@@ -30,9 +33,15 @@ pub(crate) enum Command {
     /// Register patients
     #[command(subcommand)]
     Patient(patient::Action),
-    /// Enrol devices
+    /// The certificate authority of devices and listeners
+    #[command(subcommand)]
+    Ca(ca::Action),
+    /// Enrol devices, and withdraw them
     #[command(subcommand)]
     Device(device::Action),
+    /// Programs that read what the devices of a territory send
+    #[command(subcommand)]
+    Integration(integration::Action),
     /// Who receives reports
     #[command(subcommand)]
     Practice(practice::Action),
@@ -49,6 +58,8 @@ pub(crate) enum Command {
     Metrics(metrics::Action),
     /// Tell whether a role works (exit status 0 or 1), for container health checks
     Healthcheck(healthcheck::Arguments),
+    /// An open MQTT server on this machine, for conformance suites: it protects and stores nothing
+    ConformanceBroker(conformance_broker::Arguments),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Action),
@@ -62,13 +73,16 @@ impl Command {
             Self::Serve(arguments) => serve::run(arguments).await,
             Self::Migrate(arguments) => migrate::run(arguments).await,
             Self::Patient(action) => patient::run(action).await,
+            Self::Ca(action) => ca::run(action).await,
             Self::Device(action) => device::run(action).await,
+            Self::Integration(action) => integration::run(action).await,
             Self::Practice(action) => practice::run(action).await,
             Self::Report(action) => report::run(action).await,
             Self::User(action) => user::run(action).await,
             Self::Sim(arguments) => sim::run(arguments).await,
             Self::Metrics(action) => metrics::run(action),
             Self::Healthcheck(arguments) => healthcheck::run(arguments).await,
+            Self::ConformanceBroker(arguments) => conformance_broker::run(arguments).await,
             Self::Config(action) => config::run(action),
         }
     }

@@ -35,9 +35,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         instance: config.instance,
         workers: config.workers,
         reports: config.reports,
+        ca: config.ca,
+        bounds: config.bounds,
+        doors: config.doors,
     };
     let services = Services::start(roles, settings, Clock::system()).await?;
-    tracing::info!(mqtt = ?services.mqtt, http = ?services.http, ?roles, "serving");
+    tracing::info!(mqtt = ?services.mqtt, doors = ?services.doors, http = ?services.http, ?roles, "serving");
     let broken = services.broken.clone();
     let code = tokio::select! {
         signal = stop_signal() => {

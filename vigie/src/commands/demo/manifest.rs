@@ -17,6 +17,9 @@ pub(crate) struct Manifest {
     pub(crate) http: String,
     /// `host:port` for devices.
     pub(crate) mqtt: String,
+    /// The same over TLS; empty without `--mqtts`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) mqtts: String,
     /// The simulation's seed.
     pub(crate) seed: u64,
     /// Log-ins, the nurse first.

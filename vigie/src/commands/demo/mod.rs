@@ -12,14 +12,17 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
+use vigie_authority::Folder;
+use vigie_broker::{Tls, TlsFiles};
 use vigie_device_sim::{Address, SimConfig};
 use vigie_pgcluster::{Cluster, ClusterConfig};
 use vigie_service::{Clock, start_logs};
 
 use super::answer;
 use super::sim::{parse_address, sim_clock};
+use crate::authority::{DEFAULT_NAME, culprit, demo_folder};
 use crate::commands::demo::manifest::Manifest;
-use crate::config::Reports;
+use crate::config::{Bounds, CERTIFICATE_DAYS, Ca, Doors, Reports};
 use crate::locate::DATABASE;
 use crate::services::{Roles, Services, Settings, stop_signal};
 use crate::usage::usage;
@@ -42,6 +45,9 @@ pub(crate) struct Arguments {
     /// Where devices connect
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:1883")]
     mqtt: SocketAddr,
+    /// Where devices connect over TLS, by secret or certificate of the demo's own authority (in DIR/ca) [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    mqtts: Option<SocketAddr>,
     /// Where everything is kept
     #[arg(long, value_name = "DIR", default_value = ".vigie")]
     data_dir: PathBuf,
@@ -72,10 +78,40 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The demo's own certificate authority, made at the first start.
+fn made_authority(arguments: &Arguments, clock: &Clock) -> Result<Folder> {
+    let folder = demo_folder(&arguments.data_dir);
+    if !folder.can_sign() {
+        // A demo that was killed between the two files: without a certificate the key has signed nothing.
+        if !folder.certificate().exists() && folder.key().exists() {
+            std::fs::remove_file(folder.key()).context("removing an authority that was not finished")?;
+        }
+        folder.create(DEFAULT_NAME, clock.now()).map_err(culprit)?;
+    }
+    Ok(folder)
+}
+
+/// With a certificate for this machine, made anew at each start.
+fn tls_door(arguments: &Arguments, folder: &Folder, clock: &Clock) -> Result<Doors> {
+    let Some(address) = arguments.mqtts else { return Ok(Doors::default()) };
+    let names = ["localhost".to_owned(), address.ip().to_string()];
+    let authority = folder.open().map_err(culprit)?;
+    let made = authority.server(&names, clock.now(), CERTIFICATE_DAYS).map_err(culprit)?;
+    folder.write_server(&made).map_err(culprit)?;
+    let files = TlsFiles {
+        certificate: folder.server_certificate(),
+        key: folder.server_key(),
+        device_ca: Some(folder.certificate()),
+        device_crl: Some(folder.revocation_list()),
+    };
+    Ok(Doors { mqtts_listen: Some(address), tls: Some(Tls::load(files)?), ..Doors::default() })
+}
+
 async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Result<()> {
     let url = cluster.url(DATABASE);
     let manifest_path = arguments.data_dir.join("demo.json");
     let mut manifest = making::found_or_made(cluster, arguments, &manifest_path, clock).await?;
+    let folder = made_authority(arguments, clock)?;
     let settings = Settings {
         database_url: url.clone(),
         mqtt_listen: arguments.mqtt,
@@ -84,10 +120,15 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
         instance: "demo".into(),
         workers: 2,
         reports: Reports::default(),
+        ca: Ca { folder: Some(folder.clone()), certificate_days: CERTIFICATE_DAYS },
+        bounds: Bounds::default(),
+        doors: tls_door(arguments, &folder, clock)?,
     };
     let services = Services::start(Roles::ALL, settings, clock.clone()).await?;
     manifest.http = services.http.map(|address| format!("http://{address}")).unwrap_or_default();
     manifest.mqtt = services.mqtt.map(|address| address.to_string()).unwrap_or_default();
+    let over_tls = services.doors.iter().find(|(name, _)| *name == "mqtts");
+    manifest.mqtts = over_tls.map(|(_, address)| address.to_string()).unwrap_or_default();
     people::refresh_tokens(&url, &mut manifest, clock).await?;
     manifest.write(&manifest_path)?;
     answer(&welcome(&manifest, &manifest_path, cluster))?;
@@ -130,9 +171,11 @@ fn simulation(
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
-    for (option, address) in [("--http", arguments.http), ("--mqtt", arguments.mqtt)] {
-        if !address.ip().is_loopback() {
-            return Err(usage(format!("{option} {address} is not loopback; a demo has no TLS")));
+    let all =
+        [("--http", Some(arguments.http)), ("--mqtt", Some(arguments.mqtt)), ("--mqtts", arguments.mqtts)];
+    for (option, address) in all {
+        if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
+            return Err(usage(format!("{option} {address} is not loopback; a demo is for this machine")));
         }
     }
     if !(arguments.speed.is_finite() && arguments.speed >= 1.0) {

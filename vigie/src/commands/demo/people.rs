@@ -133,7 +133,14 @@ pub(crate) async fn create_since(
     practices::create(&mut tx, territory, &followed, since, clock).await?;
     tx.commit().await?;
     database.close().await;
-    let manifest = Manifest { http: String::new(), mqtt: String::new(), seed, users, patients: created };
+    let manifest = Manifest {
+        http: String::new(),
+        mqtt: String::new(),
+        mqtts: String::new(),
+        seed,
+        users,
+        patients: created,
+    };
     Ok((manifest, retired))
 }
 
