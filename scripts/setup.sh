@@ -40,6 +40,7 @@ case $goal in
         want_program chromedriver chromium-driver
         want_program pdftotext poppler-utils
         want_program qpdf qpdf
+        want_program openssl openssl
         want_python_venv
         ;;
     timescaledb)

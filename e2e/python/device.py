@@ -1,6 +1,7 @@
 """A device made of paho-mqtt, for tests: commands as lines of JSON on standard input, events on standard output.
 
-The first line is the log-in: {"port", "id", "secret", "protocol": 5 or 311}. Then:
+The first line is the log-in: {"port", "id", "protocol": 5 or 311} and either "secret", or the files "ca", "cert" and
+"key" for TLS. Then:
 {"do": "subscribe", "topic"} - {"do": "publish", "topic", "payload": hexadecimal, "qos"} - {"do": "leave"}
 Events: connected, disconnected, subscribed, acknowledged, message. Reasons are numbers of MQTT.
 """
@@ -23,7 +24,10 @@ def main():
     who = json.loads(sys.stdin.readline())
     protocol = mqtt.MQTTv5 if who["protocol"] == 5 else mqtt.MQTTv311
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=who["id"], protocol=protocol)
-    client.username_pw_set(who["id"], who["secret"])
+    if "cert" in who:
+        client.tls_set(who["ca"], who["cert"], who["key"])
+    else:
+        client.username_pw_set(who["id"], who["secret"])
     client.on_connect = lambda c, u, flags, reason, p: tell("connected", reason=reason.value)
     client.on_connect_fail = lambda c, u: tell("connected", reason=-1)
     client.on_disconnect = lambda c, u, flags, reason, p: tell("disconnected", reason=reason.value)

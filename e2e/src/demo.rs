@@ -100,6 +100,11 @@ impl Demo {
         &self.manifest
     }
 
+    /// Where it keeps everything.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// When the process was started.
     pub fn began(&self) -> Instant {
         self.began

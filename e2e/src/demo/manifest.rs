@@ -12,6 +12,9 @@ pub struct Manifest {
     pub http: String,
     /// `host:port` for devices.
     pub mqtt: String,
+    /// The same over TLS, with `--mqtts`.
+    #[serde(default)]
+    pub mqtts: String,
     /// Log-ins.
     pub users: Vec<User>,
     /// Patients.

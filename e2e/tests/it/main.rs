@@ -22,4 +22,5 @@ mod past;
 mod reports;
 mod restart;
 mod tidy;
+mod trust;
 mod usage;

@@ -18,10 +18,17 @@ fn every_command_has_help() {
     let all = String::from_utf8(run(&["--help"]).stdout).unwrap();
     let commands = all.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
     let commands: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
-    for promised in ["demo", "serve", "migrate", "device", "user", "sim", "healthcheck", "config"] {
+    for promised in ["demo", "serve", "migrate", "ca", "device", "user", "sim", "healthcheck", "config"] {
         assert!(commands.contains(&promised), "{promised} is missing among {commands:?}");
     }
-    let below = [&["device", "enrol"][..], &["user", "add"], &["config", "check"]];
+    let below = [
+        &["device", "enrol"][..],
+        &["device", "claim"],
+        &["device", "revoke"],
+        &["ca", "init"],
+        &["user", "add"],
+        &["config", "check"],
+    ];
     let paths = commands.iter().map(|command| vec![*command]).chain(below.map(<[&str]>::to_vec));
     for mut path in paths.filter(|path| path != &["help"]) {
         path.push("--help");
@@ -55,6 +62,10 @@ fn bad_usage_exits_64_and_names_the_culprit_in_one_sentence() {
             &["device", "enrol", "--patient", "01890000-0000-7000-8000-000000000000", "--kind", "toaster"],
             "toaster",
         ),
+        (&["device", "claim"], "--patient"),
+        (&["device", "revoke"], "--device"),
+        (&["ca", "server", "--ca-dir", "no-such-folder", "--name", "a.example"], "no-such-folder"),
+        (&["ca", "server", "--name", "a.example"], ".vigie/ca"),
         (&["user", "add", "--login", "x", "--role", "king"], "king"),
         (&["config", "check"], "DATABASE_URL"),
         (&["sim", "--mqtt", "nowhere", "--manifest", "no-such-file"], "no-such-file"),

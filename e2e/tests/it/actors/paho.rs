@@ -25,6 +25,20 @@ pub(crate) struct Paho {
 impl Paho {
     /// Connects; gives the reason code of the CONNACK as well.
     pub(crate) async fn connect(port: u16, device: &Enrolled, protocol: u32) -> (Self, i64) {
+        let who = json!({ "port": port, "id": device.id, "secret": device.secret, "protocol": protocol });
+        Self::connect_as(&device.id, &who).await
+    }
+
+    /// The same over TLS with a certificate, in MQTT 5, without a user name and a password. The folder is what
+    /// `vigie device enrol --x509 --out` wrote.
+    pub(crate) async fn connect_by_certificate(port: u16, id: &str, folder: &Path) -> (Self, i64) {
+        let file = |name: String| folder.join(name);
+        let who = json!({ "port": port, "id": id, "protocol": 5, "ca": file("ca.pem".to_owned()),
+            "cert": file(format!("{id}.pem")), "key": file(format!("{id}.key")) });
+        Self::connect_as(id, &who).await
+    }
+
+    async fn connect_as(id: &str, who: &Value) -> (Self, i64) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("../target/tools/python/bin/python");
         assert!(python.exists(), "paho-mqtt is missing at {}: run scripts/setup.sh test", python.display());
@@ -37,9 +51,8 @@ impl Paho {
             .unwrap();
         let commands = child.stdin.take().unwrap();
         let events = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut paho = Self { id: device.id.clone(), child, commands, events, kept: VecDeque::new() };
-        let who = json!({ "port": port, "id": device.id, "secret": device.secret, "protocol": protocol });
-        paho.command(&who).await;
+        let mut paho = Self { id: id.to_owned(), child, commands, events, kept: VecDeque::new() };
+        paho.command(who).await;
         let reason = paho.event("connected").await["reason"].as_i64().unwrap();
         (paho, reason)
     }
@@ -103,6 +116,11 @@ impl Paho {
     /// The next receipt, as JSON.
     pub(crate) async fn receipt(&mut self) -> Value {
         serde_json::from_slice(&self.receipt_bytes().await).unwrap()
+    }
+
+    /// Waits until the connection ends by itself. (paho reads no reason from a DISCONNECT without properties.)
+    pub(crate) async fn disconnected(&mut self) {
+        self.event("disconnected").await;
     }
 
     /// Disconnects as one should.
