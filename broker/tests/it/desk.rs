@@ -19,6 +19,13 @@ use vigie_wire::{Channel, DeviceId};
 /// How long a test waits for something that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Both ends of thousands of connections are in this process, and the usual limit is 1,024 open files.
+pub(crate) fn room_for_sockets() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
 /// The secret of every device.
 pub(crate) const SECRET: &str = "rosebud";
 
@@ -253,6 +260,7 @@ impl House {
     }
 
     pub(crate) async fn open_over(carrier: Carrier, adjust: impl FnOnce(&mut Limits)) -> Self {
+        room_for_sockets();
         let mut limits = Limits::default();
         adjust(&mut limits);
         let desk = Desk::new();
