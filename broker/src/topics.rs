@@ -46,6 +46,24 @@ pub(crate) fn is_filter(filter: &str) -> bool {
     !filter.is_empty() && levels_are_well_formed && hash_is_last
 }
 
+/// Does this topic name match? `$` topics are not for filters that begin with a wildcard.
+pub(crate) fn matches(pattern: &str, topic: &str) -> bool {
+    if topic.starts_with('$') && pattern.starts_with(['+', '#']) {
+        return false;
+    }
+    let mut levels = topic.split('/');
+    for wanted in pattern.split('/') {
+        if wanted == "#" {
+            return true;
+        }
+        match levels.next() {
+            Some(level) if wanted == "+" || wanted == level => {}
+            Some(_) | None => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

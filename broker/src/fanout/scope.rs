@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use vigie_wire::Topic;
 
+use crate::topics::{is_filter, matches};
+
 /// An organisation's area, which nothing crosses: 1 to 64 characters out of `A-Z a-z 0-9 -`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Territory(Arc<str>);
@@ -70,10 +72,7 @@ pub(crate) enum FilterError {
 
 impl Filter {
     pub(crate) fn parse(text: &str) -> Result<Self, FilterError> {
-        let levels_are_well_formed =
-            text.split('/').all(|level| level.len() == 1 || !level.contains(['+', '#']));
-        let hash_is_last = text.find('#').is_none_or(|at| at + 1 == text.len());
-        if text.is_empty() || !levels_are_well_formed || !hash_is_last {
+        if !is_filter(text) {
             return Err(FilterError::Malformed);
         }
         let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -89,16 +88,7 @@ impl Filter {
 
     /// The rules of the specification, section 4.7.
     pub(crate) fn matches(&self, topic: &str) -> bool {
-        let mut levels = topic.split('/');
-        for wanted in self.0.split('/') {
-            match (wanted, levels.next()) {
-                ("#", _) => return true,
-                ("+", Some(_)) => {}
-                (wanted, Some(level)) if wanted == level => {}
-                (_, Some(_) | None) => return false,
-            }
-        }
-        levels.next().is_none()
+        matches(&self.0, topic)
     }
 }
 

@@ -23,27 +23,10 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Does this topic name match? `$` topics are not for filters that begin with a wildcard.
-pub(super) fn matches(pattern: &str, topic: &str) -> bool {
-    if topic.starts_with('$') && pattern.starts_with(['+', '#']) {
-        return false;
-    }
-    let mut levels = topic.split('/');
-    for wanted in pattern.split('/') {
-        if wanted == "#" {
-            return true;
-        }
-        match levels.next() {
-            Some(level) if wanted == "+" || wanted == level => {}
-            Some(_) | None => return false,
-        }
-    }
-    levels.next().is_none()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topics::matches;
     use proptest::prelude::*;
 
     #[test]

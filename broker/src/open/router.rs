@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 use tracing::info;
 
-use super::filter::{Filter, matches};
+use super::filter::Filter;
 use crate::message::{Message, Published, Routed};
 use crate::protocol::{Qos, SubscribeAnswer, SubscribeEntry};
 use crate::switchboard::Shared;
+use crate::topics::matches;
 
 /// Nobody may subscribe to this.
 const NOT_FOR_SUBSCRIBERS: &str = "test/nosubscribe";
