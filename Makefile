@@ -1,6 +1,6 @@
 # Each target is one step that can also be run by hand. `make demo ARGS="--patients 20 --seed 7"` hands options on.
 
-.PHONY: demo test conformance bench bench-reports fmt lint setup
+.PHONY: demo test conformance fuzz bench bench-reports fmt lint setup
 
 # SQL is checked against the committed descriptions, so that no database is needed to compile.
 export SQLX_OFFLINE = true
@@ -19,6 +19,10 @@ test:
 # Each statement of MQTT 3.1.1 and 5.0 against the listener; docs/conformance.md says how to run it against another server.
 conformance:
 	@scripts/conformance.sh $(ARGS)
+
+# A minute of made-up bytes for every parser; `make fuzz ARGS="--seconds 3600 --at-once 6"` for longer. Needs a nightly toolchain.
+fuzz:
+	@scripts/fuzz.sh $(ARGS)
 
 # The budgets of the design, measured side by side on this machine.
 bench:

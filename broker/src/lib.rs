@@ -29,6 +29,8 @@ mod connection;
 mod counters;
 mod door;
 mod fanout;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod gateway;
 mod limits;
 mod listener;

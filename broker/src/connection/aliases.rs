@@ -96,7 +96,7 @@ impl AliasesOut {
 }
 
 /// The topics that these publishes of one connection mean; those that would end it are left out.
-#[cfg(test)]
+#[cfg(any(fuzzing, test))]
 pub(crate) fn resolve_all(principal: &Principal, publishes: Vec<(Option<u16>, String)>) -> Vec<String> {
     let mut aliases = AliasesIn::of(principal);
     publishes.into_iter().filter_map(|(alias, topic)| aliases.resolve(alias, topic).ok()).collect()

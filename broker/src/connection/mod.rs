@@ -34,7 +34,7 @@ use crate::session::Session;
 use crate::switchboard::{Seat, Shared};
 use crate::transport::{Transport, Turn};
 
-#[cfg(test)]
+#[cfg(any(fuzzing, test))]
 pub(crate) use aliases::resolve_all;
 use aliases::{AliasesIn, AliasesOut};
 pub(crate) use handshake::serve_stream;

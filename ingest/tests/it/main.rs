@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
 
+mod corpus;
 mod database_away;
 mod gateways;
 mod storing;
