@@ -59,7 +59,7 @@ esac
 install_missing
 case $goal in
     demo) want_rust ;;
-    test) want_rust && want_paho && want_aiosmtpd && want_outloud && want_iglu && want_timescaledb ;;
+    test) want_rust && want_paho && want_paho_suite && want_aiosmtpd && want_outloud && want_iglu && want_timescaledb ;;
     timescaledb) want_timescaledb ;;
 esac
 

@@ -35,6 +35,22 @@ want_paho() {
     "$python_env/bin/python" -m pip install --quiet --disable-pip-version-check "paho-mqtt==$paho_version"
 }
 
+# Its tests of MQTT 5, which are Eclipse's interoperability tests ported to it. They are in the source package alone.
+paho_suite=$root/target/tools/paho-suite
+
+want_paho_suite() {
+    [[ -f $paho_suite/tests/test_mqttv5.py && $(cat "$paho_suite/version" 2>/dev/null) == "$paho_version" ]] && return 0
+    [[ -x $python_env/bin/python ]] || return 0
+    say "fetching the tests of paho-mqtt $paho_version into target/tools/paho-suite"
+    rm -rf "$paho_suite"
+    mkdir -p "$paho_suite"
+    "$python_env/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --no-binary paho-mqtt \
+        --dest "$paho_suite" "paho-mqtt==$paho_version"
+    tar --extract --gzip --file "$paho_suite"/paho_mqtt-"$paho_version".tar.gz --directory "$paho_suite" \
+        --strip-components=1 "paho_mqtt-$paho_version/tests"
+    echo "$paho_version" >"$paho_suite/version"
+}
+
 # aiosmtpd, an SMTP server that nobody here wrote, in the same environment. After want_paho, which may make it anew.
 aiosmtpd_version=1.4.6
 

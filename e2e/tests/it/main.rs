@@ -18,6 +18,7 @@ mod first_minute;
 mod isolation;
 mod lateness;
 mod metrics_oracle;
+mod outside_suite;
 mod past;
 mod reports;
 mod restart;
