@@ -1,7 +1,7 @@
 """A device made of paho-mqtt, for tests: commands as lines of JSON on standard input, events on standard output.
 
-The first line is the log-in: {"port", "id", "protocol": 5 or 311} and either "secret", or the files "ca", "cert" and
-"key" for TLS. Then:
+The first line is the log-in: {"port", "id", "protocol": 5 or 311}, maybe "transport": "websockets", and either "secret",
+or the files "ca", "cert" and "key" for TLS. Then:
 {"do": "subscribe", "topic"} - {"do": "publish", "topic", "payload": hexadecimal, "qos"} - {"do": "leave"}
 Events: connected, disconnected, subscribed, acknowledged, message. Reasons are numbers of MQTT.
 """
@@ -23,7 +23,10 @@ def tell(event, **more):
 def main():
     who = json.loads(sys.stdin.readline())
     protocol = mqtt.MQTTv5 if who["protocol"] == 5 else mqtt.MQTTv311
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=who["id"], protocol=protocol)
+    transport = who.get("transport", "tcp")
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2, client_id=who["id"], protocol=protocol, transport=transport
+    )
     if "cert" in who:
         client.tls_set(who["ca"], who["cert"], who["key"])
     else:

@@ -15,6 +15,9 @@ pub struct Manifest {
     /// The same over TLS, with `--mqtts`.
     #[serde(default)]
     pub mqtts: String,
+    /// The same over WebSocket, with `--ws`.
+    #[serde(default)]
+    pub ws: String,
     /// Log-ins.
     pub users: Vec<User>,
     /// Patients.

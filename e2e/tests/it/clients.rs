@@ -104,3 +104,19 @@ async fn a_low_glucose_from_paho_in_mqtt_5_is_on_the_nurses_screen_within_a_seco
     paho.leave().await;
     browser.close().await;
 }
+
+#[tokio::test]
+async fn over_websocket_a_reading_is_acknowledged_answered_and_stored_as_everywhere_else() {
+    let house = House::enter().await;
+    let patient = house.patient("diabetes").await;
+    let device = house.enrol(&patient);
+    for (protocol, number) in [(5, 1), (311, 2)] {
+        let mut paho = Paho::log_in_over_websocket(house.websocket_port(), &device, protocol).await;
+        assert_eq!(paho.subscribe(&paho.topic("receipts")).await, 1, "QoS 1 is granted");
+        assert!(paho.subscribe("vigie/v1/somebody-else/receipts").await >= 0x80, "and nobody else's");
+        assert_eq!(paho.publish(&one(glucose(number, now(), "1.10"))).await, 0x00);
+        assert_eq!(paho.receipt().await["results"][0]["outcome"], "stored");
+        paho.leave().await;
+    }
+    assert_eq!(house.nurse().readings(&patient.id).await.len(), 2);
+}

@@ -70,7 +70,7 @@ impl House {
         if shared.is_none() {
             let folder = tempfile::Builder::new().prefix("vigie-e2e-").tempdir().unwrap();
             // Without a past: tests count what they themselves sent, and the alerts that it opened.
-            let options = ["--no-sim", "--past-days", "0", "--patients", PATIENTS];
+            let options = ["--no-sim", "--past-days", "0", "--patients", PATIENTS, "--ws", "127.0.0.1:0"];
             let demo = Demo::start(folder.path(), &options).await.unwrap();
             *shared = Some(Shared { demo: Arc::new(demo), users: 0, taken: HashMap::new(), folder });
         }
@@ -85,6 +85,10 @@ impl House {
 
     pub(crate) fn mqtt_port(&self) -> u16 {
         self.demo().manifest().mqtt.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
+    pub(crate) fn websocket_port(&self) -> u16 {
+        self.demo().manifest().ws.rsplit(':').next().unwrap().parse().unwrap()
     }
 
     /// A patient of the first team on this plan, whom no other test has.

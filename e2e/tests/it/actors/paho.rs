@@ -38,6 +38,15 @@ impl Paho {
         Self::connect_as(id, &who).await
     }
 
+    /// By MQTT over WebSocket, and is let in.
+    pub(crate) async fn log_in_over_websocket(port: u16, device: &Enrolled, protocol: u32) -> Self {
+        let who = json!({ "port": port, "id": device.id, "secret": device.secret, "protocol": protocol,
+            "transport": "websockets" });
+        let (paho, reason) = Self::connect_as(&device.id, &who).await;
+        assert_eq!(reason, 0, "the log-in is accepted");
+        paho
+    }
+
     async fn connect_as(id: &str, who: &Value) -> (Self, i64) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("../target/tools/python/bin/python");

@@ -20,6 +20,9 @@ pub(crate) struct Manifest {
     /// The same over TLS; empty without `--mqtts`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) mqtts: String,
+    /// The same over WebSocket; empty without `--ws`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) ws: String,
     /// The simulation's seed.
     pub(crate) seed: u64,
     /// Log-ins, the nurse first.

@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// Where devices connect over TLS, by secret or certificate of the demo's own authority (in DIR/ca) [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     mqtts: Option<SocketAddr>,
+    /// Where devices connect by MQTT over WebSocket [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    ws: Option<SocketAddr>,
     /// Where everything is kept
     #[arg(long, value_name = "DIR", default_value = ".vigie")]
     data_dir: PathBuf,
@@ -91,9 +94,10 @@ fn made_authority(arguments: &Arguments, clock: &Clock) -> Result<Folder> {
     Ok(folder)
 }
 
-/// With a certificate for this machine, made anew at each start.
-fn tls_door(arguments: &Arguments, folder: &Folder, clock: &Clock) -> Result<Doors> {
-    let Some(address) = arguments.mqtts else { return Ok(Doors::default()) };
+/// Besides plain MQTT; TLS with a certificate for this machine, made anew at each start.
+fn doors(arguments: &Arguments, folder: &Folder, clock: &Clock) -> Result<Doors> {
+    let open = Doors { ws_listen: arguments.ws, ..Doors::default() };
+    let Some(address) = arguments.mqtts else { return Ok(open) };
     let names = ["localhost".to_owned(), address.ip().to_string()];
     let authority = folder.open().map_err(culprit)?;
     let made = authority.server(&names, clock.now(), CERTIFICATE_DAYS).map_err(culprit)?;
@@ -104,7 +108,7 @@ fn tls_door(arguments: &Arguments, folder: &Folder, clock: &Clock) -> Result<Doo
         device_ca: Some(folder.certificate()),
         device_crl: Some(folder.revocation_list()),
     };
-    Ok(Doors { mqtts_listen: Some(address), tls: Some(Tls::load(files)?), ..Doors::default() })
+    Ok(Doors { mqtts_listen: Some(address), tls: Some(Tls::load(files)?), ..open })
 }
 
 async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Result<()> {
@@ -122,13 +126,14 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
         reports: Reports::default(),
         ca: Ca { folder: Some(folder.clone()), certificate_days: CERTIFICATE_DAYS },
         bounds: Bounds::default(),
-        doors: tls_door(arguments, &folder, clock)?,
+        doors: doors(arguments, &folder, clock)?,
     };
     let services = Services::start(Roles::ALL, settings, clock.clone()).await?;
     manifest.http = services.http.map(|address| format!("http://{address}")).unwrap_or_default();
     manifest.mqtt = services.mqtt.map(|address| address.to_string()).unwrap_or_default();
-    let over_tls = services.doors.iter().find(|(name, _)| *name == "mqtts");
-    manifest.mqtts = over_tls.map(|(_, address)| address.to_string()).unwrap_or_default();
+    let door = |wanted| services.doors.iter().find(|(name, _)| *name == wanted);
+    let address = |wanted| door(wanted).map(|(_, address)| address.to_string()).unwrap_or_default();
+    (manifest.mqtts, manifest.ws) = (address("mqtts"), address("ws"));
     people::refresh_tokens(&url, &mut manifest, clock).await?;
     manifest.write(&manifest_path)?;
     answer(&welcome(&manifest, &manifest_path, cluster))?;
@@ -171,8 +176,12 @@ fn simulation(
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
-    let all =
-        [("--http", Some(arguments.http)), ("--mqtt", Some(arguments.mqtt)), ("--mqtts", arguments.mqtts)];
+    let all = [
+        ("--http", Some(arguments.http)),
+        ("--mqtt", Some(arguments.mqtt)),
+        ("--mqtts", arguments.mqtts),
+        ("--ws", arguments.ws),
+    ];
     for (option, address) in all {
         if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
             return Err(usage(format!("{option} {address} is not loopback; a demo is for this machine")));

@@ -137,6 +137,7 @@ pub(crate) async fn create_since(
         http: String::new(),
         mqtt: String::new(),
         mqtts: String::new(),
+        ws: String::new(),
         seed,
         users,
         patients: created,
