@@ -110,6 +110,7 @@ impl Device {
             sent_at: String::new(),
             epoch: carried.epoch,
             readings,
+            ..v1::ReadingBatch::default()
         };
         Some((carried, batch))
     }

@@ -130,6 +130,7 @@ mod tests {
                     ..v1::Context::default()
                 }),
             }],
+            ..v1::ReadingBatch::default()
         };
         let text = encode_batch(Encoding::Json, &batch);
         assert_eq!(

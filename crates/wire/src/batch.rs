@@ -11,6 +11,8 @@ pub struct Batch {
     pub batch_id: String,
     /// The device's clock when it sent, RFC 3339, or empty.
     pub sent_at: String,
+    /// What the device says of its clock; may be empty, or a word that nobody knows.
+    pub clock_state: String,
     /// The device's memory epoch.
     pub epoch: u64,
     /// Each reading, or why this one could not be read (JSON and SenML).
@@ -50,6 +52,7 @@ pub fn batch_from_protobuf(bytes: &[u8]) -> Result<Batch, DecodeError> {
     Ok(Batch {
         batch_id: batch.batch_id,
         sent_at: batch.sent_at,
+        clock_state: batch.clock_state,
         epoch: batch.epoch,
         readings: batch.readings.into_iter().map(Ok).collect(),
         times_relative: false,

@@ -19,10 +19,16 @@ pub fn batch_from_json(bytes: &[u8]) -> Result<Batch, JsonError> {
     Ok(Batch {
         batch_id: envelope.batch_id,
         sent_at: envelope.sent_at.unwrap_or_default(),
+        clock_state: envelope.clock_state.and_then(word).unwrap_or_default(),
         epoch: envelope.epoch,
         readings: envelope.readings.into_iter().map(reading_from_json).collect(),
         times_relative: false,
     })
+}
+
+/// Text, or nothing: this field came later, and an older device may have had another meaning for its name.
+fn word(raw: &RawValue) -> Option<String> {
+    serde_json::from_str(raw.get()).ok()
 }
 
 fn reading_from_json(raw: &RawValue) -> Result<v1::Reading, BadReading> {
@@ -69,6 +75,8 @@ struct Envelope<'a> {
     batch_id: String,
     #[serde(default)]
     sent_at: Option<String>,
+    #[serde(default, borrow)]
+    clock_state: Option<&'a RawValue>,
     #[serde(default)]
     epoch: u64,
     #[serde(borrow)]
@@ -83,7 +91,8 @@ struct OnlySequence {
 #[derive(Deserialize)]
 struct Reading {
     sequence: i64,
-    measured_at: String,
+    #[serde(default)]
+    measured_at: Option<String>,
     values: Vec<Value>,
     #[serde(default)]
     context: Option<v1::Context>,
@@ -93,7 +102,7 @@ impl Reading {
     fn into_proto(self) -> v1::Reading {
         v1::Reading {
             sequence: self.sequence,
-            measured_at: self.measured_at,
+            measured_at: self.measured_at.unwrap_or_default(),
             values: self.values.into_iter().map(Value::into_proto).collect(),
             context: self.context,
         }
@@ -163,6 +172,27 @@ mod tests {
             batch_from_json(text.as_bytes()).unwrap().readings[0].as_ref().unwrap().values[0].value,
             "1.10"
         );
+    }
+
+    #[test]
+    fn the_clock_state_is_a_word_and_anything_else_says_nothing() {
+        let with = |text: &str| {
+            let batch = EXAMPLE.replace(r#""epoch":1"#, &format!(r#""epoch":1,"clock_state":{text}"#));
+            batch_from_json(batch.as_bytes()).unwrap().clock_state
+        };
+        assert_eq!(with(r#""unsynchronised""#), "unsynchronised");
+        for other in ["null", "7", r#"{"set":true}"#] {
+            assert_eq!(with(other), "", "{other}");
+        }
+    }
+
+    #[test]
+    fn a_reading_without_a_time_is_read_and_says_so() {
+        for without in [r#""measured_at":null,"#, r#""measured_at":"","#, ""] {
+            let text = EXAMPLE.replace(r#""measured_at":"2026-11-22T07:00:10+01:00","#, without);
+            let batch = batch_from_json(text.as_bytes()).unwrap();
+            assert_eq!(batch.readings[0].as_ref().unwrap().measured_at, "", "{without}");
+        }
     }
 
     #[test]

@@ -68,6 +68,7 @@ impl Author {
             sent_at: device_time(now, SignedDuration::ZERO, &utc),
             epoch: config.epoch,
             readings,
+            ..v1::ReadingBatch::default()
         };
         Written { first, count: config.readings_per_publish, payload: encode_batch(config.encoding, &batch) }
     }

@@ -212,6 +212,7 @@ impl Pack {
         Batch {
             batch_id: self.batch_id.unwrap_or_default(),
             sent_at: String::new(),
+            clock_state: String::new(),
             epoch: self.epoch.unwrap_or_default(),
             readings: self.readings.into_iter().map(Growing::end).collect(),
             times_relative: self.relative,

@@ -185,6 +185,7 @@ impl Teller {
                 sent_at: sent_at.clone(),
                 epoch: EPOCH,
                 readings: chunk.iter().map(|told| told.reading.clone()).collect(),
+                ..v1::ReadingBatch::default()
             };
             Ok(Publish {
                 device: self.which.id.clone(),
