@@ -14,6 +14,7 @@ mod plausibility;
 mod reading;
 mod reconcile;
 mod rules;
+mod time_doubt;
 mod unit;
 mod validate;
 mod value;
@@ -30,6 +31,7 @@ pub use rules::{
     ChangeRule, ChangeStep, Direction, Level, LimitRule, Pause, Priority, RuleError, RuleSpec, RuleVersion,
     Side, SilenceRule, UnitTable,
 };
+pub use time_doubt::TimeDoubt;
 pub use unit::{Dimension, Unit, UnitError};
 pub use value::{Comparator, Value, ValueError};
 pub use vital::{UnknownVital, Vital};
