@@ -5,6 +5,7 @@ use vigie_vitals::{Context, Unit, Value, Vital, check_reading};
 use vigie_wire::{BATCH_ID_BYTES_MAX, Encoding, READINGS_PER_BATCH_MAX, decode_batch, v1};
 
 use crate::Config;
+use crate::clock::{Placed, Reference, Word, Written};
 
 /// A batch whose envelope could be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,9 @@ pub struct Decoded {
     pub batch_id: String,
     /// The device's memory epoch.
     pub epoch: i64,
+    /// By how much the device's clock is proven wrong: above zero it is ahead. `None` where it is right within the
+    /// tolerance, or where nothing is proven.
+    pub clock_lead: Option<SignedDuration>,
     /// Each reading in the order sent, or why it is refused.
     pub readings: Vec<Result<DecodedReading, Rejection>>,
 }
@@ -24,7 +28,7 @@ pub struct DecodedReading {
     pub sequence: i64,
     /// The device's own word.
     pub device_measured_at: Timestamp,
-    /// The same, corrected if the device's clock runs ahead.
+    /// The same, corrected by what is proven about the device's clock (docs/clock.md).
     pub measured_at: Timestamp,
     /// Its values; never empty, each vital once.
     pub values: Vec<(Vital, Value)>,
@@ -51,7 +55,7 @@ impl Rejection {
     }
 }
 
-/// Flag of a reading whose time was counted back from its arrival: sent again, it tells another time.
+/// Flag of a reading whose time was counted from its arrival: sent again, it tells another time.
 pub(crate) const TIME_RELATIVE: &str = "time_relative";
 
 /// Longest text of a context field, in bytes.
@@ -89,74 +93,47 @@ pub fn decode(
     }
     let epoch = i64::try_from(batch.epoch)
         .map_err(|_| whole("epoch_out_of_range", "an epoch is at most 9223372036854775807".into()))?;
-    let ahead = clock_ahead(&batch.sent_at, received_at, config)?;
+    let sent_at = read_sent_at(&batch.sent_at)?;
+    let reference = Reference::new(sent_at, Word::of(&batch.clock_state), received_at, config);
     let relative = batch.times_relative;
     let readings = batch
         .readings
         .into_iter()
         .map(|reading| {
             let reading = reading.map_err(|bad| Rejection::new(bad.sequence, bad.code, bad.reason))?;
-            let mut reading = decode_reading(reading, ahead, received_at, config)?;
-            if relative {
+            let mut reading = decode_reading(reading, &reference)?;
+            if relative && !reading.flags.iter().any(|flag| flag == TIME_RELATIVE) {
                 reading.flags.push(TIME_RELATIVE.to_owned());
             }
             Ok(reading)
         })
         .collect();
-    Ok(Decoded { batch_id: batch.batch_id, epoch, readings })
+    Ok(Decoded { batch_id: batch.batch_id, epoch, clock_lead: reference.proven_lead(), readings })
 }
 
-/// By how much the device's clock certainly runs ahead. A `sent_at` in the past proves nothing: a batch
-/// may have waited on the device after it was written. One in the future cannot be right.
-fn clock_ahead(
-    sent_at: &str,
-    received_at: Timestamp,
-    config: &Config,
-) -> Result<Option<SignedDuration>, Rejection> {
-    if sent_at.is_empty() {
+fn read_sent_at(text: &str) -> Result<Option<Timestamp>, Rejection> {
+    if text.is_empty() {
         return Ok(None);
     }
-    let sent_at: Timestamp = sent_at.parse().map_err(|_| {
+    let written = Written::parse(text).ok_or_else(|| {
         Rejection::new(None, "sent_at_not_a_time", "sent_at is no RFC 3339 time with an offset")
     })?;
-    let ahead = sent_at.duration_since(received_at);
-    Ok((ahead > config.clock_tolerance).then_some(ahead))
+    Ok(Some(written.at))
 }
 
-fn decode_reading(
-    reading: v1::Reading,
-    ahead: Option<SignedDuration>,
-    received_at: Timestamp,
-    config: &Config,
-) -> Result<DecodedReading, Rejection> {
+fn decode_reading(reading: v1::Reading, reference: &Reference<'_>) -> Result<DecodedReading, Rejection> {
     let sequence = reading.sequence;
     let reject = |code, reason: &dyn ToString| Rejection::new(Some(sequence), code, reason.to_string());
     if sequence < 1 || sequence == i64::MAX {
         return Err(reject("sequence_not_positive", &"sequence numbers start at 1"));
     }
-    let device_measured_at: Timestamp = reading
-        .measured_at
-        .parse()
-        .map_err(|_| reject("measured_at_not_a_time", &"measured_at is no RFC 3339 time with an offset"))?;
-    let device_measured_at = to_microseconds(device_measured_at);
-    let measured_at = match ahead {
-        Some(ahead) => {
-            to_microseconds(device_measured_at.saturating_sub(ahead).unwrap_or(device_measured_at))
-        }
-        None => device_measured_at,
+    let written = match reading.measured_at.as_str() {
+        "" => None,
+        text => Some(Written::parse(text).ok_or_else(|| {
+            reject("measured_at_not_a_time", &"measured_at is no RFC 3339 time with an offset")
+        })?),
     };
-    if measured_at.duration_since(received_at) > config.future_max {
-        return Err(reject(
-            "measured_in_the_future",
-            &"measured_at lies in the future; is the device's clock right?",
-        ));
-    }
-    if received_at.duration_since(measured_at) > config.age_max {
-        return Err(reject(
-            "measured_too_long_ago",
-            &"measured_at lies years back; was the device's clock reset?",
-        ));
-    }
+    let placed = reference.place(written).map_err(|why| reject(why.code(), &why.reason()))?;
     let context =
         decode_context(reading.context.unwrap_or_default()).map_err(|r| reject("context_too_long", &r))?;
     if reading.values.is_empty() {
@@ -172,9 +149,8 @@ fn decode_reading(
     } else {
         check_each_once(&values).map_err(|r| reject("implausible", &r))?;
     }
-    if ahead.is_some() {
-        flags.push("clock_corrected".into());
-    }
+    flags.extend(placed.doubts.iter().map(|doubt| doubt.as_str().to_owned()));
+    let Placed { device_measured_at, measured_at, .. } = placed;
     Ok(DecodedReading { sequence, device_measured_at, measured_at, values, context, flags })
 }
 
@@ -215,11 +191,6 @@ fn decode_context(context: v1::Context) -> Result<Context, String> {
         entry: context.entry,
         test: context.test,
     })
-}
-
-/// PostgreSQL keeps microseconds; so do we from the start, so that what is compared later is equal.
-fn to_microseconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at)
 }
 
 #[cfg(test)]

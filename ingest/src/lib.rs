@@ -8,6 +8,7 @@
 //! acknowledged, the group is tried again until it is stored), *bug* (quarantine, an error in the log, and
 //! the next one).
 
+mod clock;
 pub mod cluster;
 mod commit;
 mod config;

@@ -106,7 +106,7 @@ async fn the_last_whole_week_has_a_prescription_a_pause_a_new_meter_and_readings
 
     let control = format!("SELECT count(*) FROM reading WHERE NOT of_a_person AND measured_at {since}");
     assert!(number(&demo, &control) >= 1.0);
-    let refused = "SELECT count(*) FROM quarantine WHERE code = 'measured_too_long_ago'";
+    let refused = "SELECT count(*) FROM quarantine WHERE code = 'earlier_timeline'";
     assert_eq!(number(&demo, refused), 1.0);
     let receipts = "SELECT count(*) FROM device_outbox";
     assert_eq!(number(&demo, receipts), 0.0, "the devices of the past had their receipts");

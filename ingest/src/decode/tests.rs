@@ -50,7 +50,8 @@ fn each_way_of_being_wrong_has_its_code() {
     check(with("sequence", json!(-4)), "sequence_not_positive");
     check(with("sequence", json!("x")), "not_a_reading");
     check(with("measured_at", json!("2026-11-23T07:00:00Z")), "measured_in_the_future");
-    check(with("measured_at", json!("1970-01-01T00:00:00Z")), "measured_too_long_ago");
+    check(with("measured_at", json!("1970-01-01T00:00:00Z")), "earlier_timeline");
+    check(with("measured_at", json!("2024-11-01T00:00:00Z")), "measured_too_long_ago");
     check(with("measured_at", json!("2026-11-22T06:59:00")), "measured_at_not_a_time");
     check(with("values", json!([])), "no_values");
     check(with("values", json!([{"vital": "mood", "value": "1", "unit": "1"}])), "unknown_vital");
@@ -84,12 +85,12 @@ fn a_clock_that_runs_a_day_ahead_is_corrected_and_told() {
 }
 
 #[test]
-fn a_batch_written_hours_ago_is_not_taken_for_a_slow_clock() {
+fn a_batch_written_hours_ago_is_not_taken_for_a_slow_clock_and_says_so() {
     let batch = json!({"batch_id": "b", "epoch": 1, "sent_at": "2026-11-22T01:00:00Z", "readings": [
         {"sequence": 1, "measured_at": "2026-11-22T00:50:00Z", "values": [{"vital": "weight", "value": "80.1", "unit": "kg"}]}]});
     let reading = decoded(&batch).unwrap().readings[0].clone().unwrap();
     assert_eq!(reading.measured_at.to_string(), "2026-11-22T00:50:00Z");
-    assert!(reading.flags.is_empty());
+    assert_eq!(reading.flags, ["clock_unproven"]);
 }
 
 #[test]
