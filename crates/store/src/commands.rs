@@ -1,6 +1,6 @@
 //! Commands to devices: asked by staff or by Vigie itself, handed out by the gateway, followed until they end.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use jiff_sqlx::ToSqlx;
 use vigie_vitals::{DeviceId, UserId};
 
@@ -36,6 +36,43 @@ impl CommandKind {
     /// By its name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// How long commands live: from the asking, over the waiting for the device, to the proof of what it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lives {
+    /// `set_clock` (24 h): the time to set is written when it is handed out, so it may wait.
+    pub set_clock: SignedDuration,
+    /// `repeat_measure` (4 h): it was asked because of what is known now.
+    pub repeat_measure: SignedDuration,
+    /// `send_again` (7 days): what is on the device stays there.
+    pub send_again: SignedDuration,
+    /// `show_message` (24 h).
+    pub show_message: SignedDuration,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        let hours = SignedDuration::from_hours;
+        Self {
+            set_clock: hours(24),
+            repeat_measure: hours(4),
+            send_again: hours(7 * 24),
+            show_message: hours(24),
+        }
+    }
+}
+
+impl Lives {
+    /// That of a kind.
+    pub fn of(&self, kind: CommandKind) -> SignedDuration {
+        match kind {
+            CommandKind::SetClock => self.set_clock,
+            CommandKind::RepeatMeasure => self.repeat_measure,
+            CommandKind::SendAgain => self.send_again,
+            CommandKind::ShowMessage => self.show_message,
+        }
     }
 }
 
@@ -87,7 +124,7 @@ pub struct Command {
     pub state: String,
     /// When the device acknowledged it.
     pub delivered_at: Option<Timestamp>,
-    /// When it was done, failed, expired or was cancelled.
+    /// When it was done, failed, expired or was cancelled, or when nothing more could be learnt of it.
     pub ended_at: Option<Timestamp>,
     /// Who cancelled it.
     pub cancelled_by: Option<String>,
@@ -108,6 +145,8 @@ pub struct Waiting {
     pub from_sequence: Option<i64>,
     /// `show_message`: the text.
     pub message: String,
+    /// The command is void after this.
+    pub expires_at: Timestamp,
 }
 
 /// Queues a command; row-level security decides whether this member of staff may. The id comes back.
@@ -134,10 +173,9 @@ pub async fn ask(tx: &mut Tx, command: &NewCommand<'_>) -> Result<i64> {
 /// What a device still has to get, oldest first. Nothing that expired, was cancelled, or was meant for somebody
 /// who does not hold the device any more.
 pub async fn waiting(tx: &mut Tx, device: &str, now: Timestamp, most: i64) -> Result<Vec<Waiting>> {
-    Ok(sqlx::query_as!(
-        Waiting,
+    let rows = sqlx::query!(
         r#"
-        SELECT o.id AS outbox_id, c.id, c.device_id AS device, c.kind, c.from_sequence, c.message
+        SELECT o.id AS outbox_id, c.id, c.device_id AS device, c.kind, c.from_sequence, c.message, c.expires_at
         FROM device_outbox o JOIN device_command c ON c.id = o.command_id
         WHERE o.device_id = $1 AND o.channel = 'commands' AND c.state = 'queued' AND c.expires_at > $2
           AND c.patient_id IS NOT DISTINCT FROM
@@ -149,14 +187,26 @@ pub async fn waiting(tx: &mut Tx, device: &str, now: Timestamp, most: i64) -> Re
         most
     )
     .fetch_all(&mut **tx)
-    .await?)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Waiting {
+            outbox_id: row.outbox_id,
+            id: row.id,
+            device: row.device,
+            kind: row.kind,
+            from_sequence: row.from_sequence,
+            message: row.message,
+            expires_at: row.expires_at.to_jiff(),
+        })
+        .collect())
 }
 
 /// Devices to which something was asked since a moment and not delivered yet: those that are connected get it at
 /// once. The caller looks back further than any transaction lasts, since commits come in any order.
 pub async fn asked_since(tx: &mut Tx, since: Timestamp, most: i64) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar!(
-        "SELECT device_id FROM device_command WHERE state = 'queued' AND asked_at >= $1 GROUP BY device_id ORDER BY min(asked_at) LIMIT $2",
+        "SELECT device_id FROM device_command WHERE state = 'queued' AND ended_at IS NULL AND asked_at >= $1 GROUP BY device_id ORDER BY min(asked_at) LIMIT $2",
         since.to_sqlx() as _,
         most
     )
@@ -164,11 +214,13 @@ pub async fn asked_since(tx: &mut Tx, since: Timestamp, most: i64) -> Result<Vec
     .await?)
 }
 
-/// Notes that devices acknowledged these rows of the outbox, and forgets the rows. Rows of receipts go as well.
+/// Notes that devices acknowledged these rows of the outbox, and forgets the rows. Rows of receipts go as well. Nothing
+/// more can be learnt of a message that is shown: that command has ended.
 pub async fn delivered(tx: &mut Tx, outbox_ids: &[i64], now: Timestamp) -> Result<()> {
     sqlx::query!(
         r#"
-        UPDATE device_command SET state = 'delivered', delivered_at = $2
+        UPDATE device_command
+        SET state = 'delivered', delivered_at = $2, ended_at = CASE kind WHEN 'show_message' THEN $2::timestamptz END
         WHERE id IN (SELECT command_id FROM device_outbox WHERE id = ANY($1) AND command_id IS NOT NULL) AND state = 'queued'
         "#,
         outbox_ids,
@@ -181,12 +233,13 @@ pub async fn delivered(tx: &mut Tx, outbox_ids: &[i64], now: Timestamp) -> Resul
 }
 
 /// Ends what has ended: `done` by what the device did, `failed` when it did not in time, `expired` when it never
-/// came for it. Returns how many changed.
+/// came for it. A clock that is proven wrong five minutes after it was to be set, or later, was not set; of one that
+/// gives no more proof nothing is known, so the command stays `delivered`. Returns how many changed.
 pub async fn settle(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     let done = sqlx::query!(
         r#"
         UPDATE device_command c SET state = 'done', ended_at = $1
-        WHERE c.state IN ('queued', 'delivered')
+        WHERE c.ended_at IS NULL AND c.state IN ('queued', 'delivered')
           AND CASE c.kind
               WHEN 'send_again' THEN EXISTS (SELECT FROM ledger l
                   WHERE l.device_id = c.device_id AND l.epoch = c.epoch AND l.received @> c.wanted)
@@ -199,11 +252,25 @@ pub async fn settle(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     .execute(&mut **tx)
     .await?
     .rows_affected();
+    let not_set = sqlx::query!(
+        r#"
+        UPDATE device_command c SET state = 'failed', ended_at = $1
+        FROM device_clock k
+        WHERE c.ended_at IS NULL AND c.state = 'delivered' AND c.kind = 'set_clock'
+          AND k.device_id = c.device_id AND k.noted_at > c.delivered_at + interval '5 minutes'
+        "#,
+        now.to_sqlx() as _
+    )
+    .execute(&mut **tx)
+    .await?
+    .rows_affected();
     let late = sqlx::query!(
         r#"
-        UPDATE device_command SET state = CASE state WHEN 'queued' THEN 'expired' ELSE 'failed' END, ended_at = $1
-        WHERE expires_at <= $1
-          AND (state = 'queued' OR state = 'delivered' AND kind IN ('send_again', 'repeat_measure'))
+        UPDATE device_command SET ended_at = $1, state = CASE
+            WHEN state = 'queued' THEN 'expired'
+            WHEN kind IN ('send_again', 'repeat_measure') THEN 'failed'
+            ELSE state END
+        WHERE ended_at IS NULL AND expires_at <= $1
         "#,
         now.to_sqlx() as _
     )
@@ -218,7 +285,7 @@ pub async fn settle(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     )
     .execute(&mut **tx)
     .await?;
-    Ok(done + late)
+    Ok(done + not_set + late)
 }
 
 /// The commands of a device that this member of staff may see, newest first.

@@ -11,6 +11,7 @@ pub mod alert_record;
 pub mod alert_work;
 pub mod audit;
 pub mod certificates;
+pub mod clocks;
 pub mod commands;
 mod database;
 pub mod devices;

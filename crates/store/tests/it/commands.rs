@@ -134,6 +134,29 @@ async fn sending_again_is_done_when_the_gap_is_closed_and_failed_when_it_is_not_
     assert_eq!(scene.state(never), "failed");
 }
 
+/// The index of commands that are still of interest must not grow with every command there ever was.
+#[tokio::test]
+async fn every_command_ends_and_a_shown_message_with_its_delivery() {
+    let scene = Scene::new().await;
+    let nurse = scene.people.nurses[0];
+    let open = || scene.database.query("SELECT kind FROM device_command WHERE ended_at IS NULL ORDER BY id");
+    for kind in CommandKind::ALL {
+        scene.asked(nurse, kind).await;
+    }
+    let rows: Vec<i64> = scene.waiting(scene.now).await.iter().map(|waiting| waiting.outbox_id).collect();
+    assert_eq!(rows.len(), 4);
+    let mut tx = scene.gateway.begin().await.unwrap();
+    commands::delivered(&mut tx, &rows, scene.now).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(open(), ["set_clock", "repeat_measure", "send_again"]);
+    scene.settle(scene.now + SignedDuration::from_hours(25)).await;
+    assert_eq!(open(), Vec::<String>::new());
+    assert_eq!(
+        scene.database.query("SELECT kind, state FROM device_command ORDER BY id"),
+        ["set_clock|delivered", "repeat_measure|failed", "send_again|failed", "show_message|delivered"]
+    );
+}
+
 #[tokio::test]
 async fn another_teams_nurse_neither_sees_nor_asks_and_a_technician_gets_no_messages_to_patients() {
     let scene = Scene::new().await;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test code fails by panicking")]
 
 mod certificates;
+mod clocks;
 mod commands;
 mod devices;
 mod integrations;
