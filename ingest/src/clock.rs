@@ -144,8 +144,12 @@ impl<'a> Reference<'a> {
             (None, Word::Unsynchronised) => Standing::Unknowable,
             (None, Word::NotSaid | Word::Synchronised) => Standing::Right,
             (Some((_, lead)), Word::Unsynchronised) => Standing::NotSet(lead),
-            (Some((_, lead)), Word::NotSaid | Word::Synchronised) if lead.abs() <= tolerance => Standing::Right,
-            (Some((_, lead)), Word::NotSaid | Word::Synchronised) if lead.is_positive() => Standing::Ahead(lead),
+            (Some((_, lead)), Word::NotSaid | Word::Synchronised) if lead.abs() <= tolerance => {
+                Standing::Right
+            }
+            (Some((_, lead)), Word::NotSaid | Word::Synchronised) if lead.is_positive() => {
+                Standing::Ahead(lead)
+            }
             (Some((at, lead)), Word::NotSaid | Word::Synchronised) if at < NO_CLOCK_BEFORE => {
                 Standing::NotSet(lead)
             }
@@ -224,8 +228,7 @@ impl<'a> Reference<'a> {
         }
         // The clock began anew before or after: what it said then and what it says now have nothing to do with each
         // other. A time that is good as it stands was written by a clock that was right, and lost later.
-        let was_right_then =
-            measured_at != written && !self.is_too_old(written) && !self.is_future(written);
+        let was_right_then = measured_at != written && !self.is_too_old(written) && !self.is_future(written);
         if written < NO_CLOCK_BEFORE || was_right_then {
             return Err(Unplaceable::EarlierTimeline);
         }

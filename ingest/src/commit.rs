@@ -65,6 +65,7 @@ pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut S
     }
     steps.ended(Step::Check);
     write(&mut tx, &writes, &known, steps).await?;
+    crate::drift::note(&mut tx, group).await?;
     let receipts = receipts(group, &batches, &known);
     let kept = keep_receipts(&mut tx, group, &batches, &receipts).await?;
     steps.ended(Step::Receipts);

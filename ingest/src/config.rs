@@ -25,7 +25,8 @@ pub struct Config {
     pub prompt_age_max: SignedDuration,
     /// Transactions that may be under way at once (2). Each device belongs to one of these writers.
     pub writers: usize,
-    /// A device clock that runs ahead by more than this when it sends is corrected by the difference (2 min).
+    /// A device clock that is proven wrong by more than this when it sends is corrected by the difference (2 min;
+    /// docs/clock.md). Less is the time under way, and two clocks that are both good.
     pub clock_tolerance: SignedDuration,
     /// A corrected time further in the future than this is refused (5 min; HL7 PHD practice, DOMAIN 3.3).
     pub future_max: SignedDuration,

@@ -13,6 +13,7 @@ pub mod cluster;
 mod commit;
 mod config;
 mod decode;
+mod drift;
 mod group;
 mod queue;
 mod receipt;

@@ -33,7 +33,10 @@ fn pending(readings: i64) -> Pending {
         },
         received_at: at,
         queued: Instant::now(),
-        content: Content::Batch(encoding, Decoded { batch_id: String::new(), epoch: 1, clock_lead: None, readings }),
+        content: Content::Batch(
+            encoding,
+            Decoded { batch_id: String::new(), epoch: 1, clock_lead: None, readings },
+        ),
         answer: oneshot::channel().0,
         _room: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
     }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
 
-mod corpus;
+mod clock;
 mod database_away;
 mod gateways;
 mod storing;
@@ -25,6 +25,7 @@ struct Bench {
     database: TestDatabase,
     people: People,
     ingest: Ingest,
+    clock: Clock,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -45,8 +46,9 @@ impl Bench {
         let pool = Database::connect(&url, Role::Gateway, 4).await.unwrap();
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let clock = Clock::set_to(now());
-        let ingest = Ingest::start(pool, clock, Config::default(), Arc::new(Notify::new()), &tasks, &stop);
-        Self { database, people, ingest, stop, tasks }
+        let ingest =
+            Ingest::start(pool, clock.clone(), Config::default(), Arc::new(Notify::new()), &tasks, &stop);
+        Self { database, people, ingest, clock, stop, tasks }
     }
 
     async fn json(&self, batch: &serde_json::Value) -> (Outcome, serde_json::Value) {
