@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use vigie_reports::delivery::address::MSSANTE_DOMAINS;
 use vigie_reports::schedule::Schedule;
 use vigie_service::Clock;
+use vigie_store::commands::Lives;
 use vigie_store::{Database, Tx};
 use vigie_typeset::Typesetter;
 use vigie_vitals::UserId;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub mssante_domains: Vec<String>,
     /// Who signs certificates for devices; without one, none are given.
     pub issuer: Option<Arc<dyn Issuer>>,
+    /// How long commands to devices live.
+    pub command_lives: Lives,
 }
 
 impl Default for Settings {
@@ -42,6 +45,7 @@ impl Default for Settings {
             schedule: Schedule::default(),
             mssante_domains: MSSANTE_DOMAINS.map(str::to_owned).to_vec(),
             issuer: None,
+            command_lives: Lives::default(),
         }
     }
 }

@@ -28,6 +28,7 @@
 //! | `VIGIE_SMTP_CA_FILE` | none | a PEM file with a further authority to trust |
 //! | `VIGIE_MSSANTE_DOMAINS` | `.mssante.fr` | what the domain of an MSSanté address ends with; several, separated by commas |
 //! | `VIGIE_LIMIT_*` | | what a device may do, and how many log-ins at once: [docs/limits.md](../../docs/limits.md) |
+//! | `VIGIE_SET_CLOCK_*`, `VIGIE_*_LIFE_HOURS` | | commands to devices: [docs/device-commands.md](../../docs/device-commands.md) |
 //! | `VIGIE_CA_DIR` | none | the folder of our own certificate authority; with its key there, the dashboard signs for devices |
 //! | `VIGIE_CERTIFICATE_DAYS` | `90` | how long certificates are good that our own authority signs |
 //! | `VIGIE_CLAIM_DAYS` | `7` | how long a claim of `vigie device claim` is good |
@@ -35,6 +36,7 @@
 //! | `VIGIE_LOG_FORMAT` | `text` | `text` or `json` |
 
 mod authority;
+mod commands;
 mod doors;
 mod limits;
 mod reports;
@@ -47,6 +49,7 @@ use anyhow::Result;
 use crate::usage::usage;
 
 pub(crate) use authority::{CERTIFICATE_DAYS, Ca};
+pub(crate) use commands::Commands;
 pub(crate) use doors::Doors;
 pub(crate) use limits::Bounds;
 pub(crate) use reports::{NO_DOMAIN, Reports, message_domain};
@@ -64,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) ca: Ca,
     pub(crate) bounds: Bounds,
     pub(crate) doors: Doors,
+    pub(crate) commands: Commands,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -110,6 +114,7 @@ impl Config {
             ca: Ca::read(&get)?,
             bounds: Bounds::read(&get)?,
             doors: Doors::read(&get)?,
+            commands: Commands::read(&get)?,
             log: get("log", "info"),
             log_json: match get("log_format", "text").as_str() {
                 "text" => false,
@@ -132,7 +137,12 @@ impl Config {
 }
 
 fn known_keys() -> impl Iterator<Item = &'static str> {
-    KEYS.into_iter().chain(reports::KEYS).chain(limits::KEYS).chain(doors::KEYS).chain(authority::KEYS)
+    KEYS.into_iter()
+        .chain(reports::KEYS)
+        .chain(limits::KEYS)
+        .chain(doors::KEYS)
+        .chain(authority::KEYS)
+        .chain(commands::KEYS)
 }
 
 /// What the domain of an MSSanté address ends with.

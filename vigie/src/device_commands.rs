@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use vigie_broker::{Outbound, Switchboard};
 use vigie_service::Clock;
+use vigie_store::clocks::{self, AskToSet};
 use vigie_store::commands::{self, Waiting};
 use vigie_store::{Database, Result};
 use vigie_wire::{Channel, DeviceId};
@@ -27,9 +28,17 @@ const DEVICES_MAX: i64 = 1_000;
 /// Commands handed to a device at once; the rest follows when it has taken them.
 pub(crate) const COMMANDS_MAX: i64 = 64;
 
+/// Devices asked to set their clock at once; the rest is asked ten seconds later.
+const ASKED_MAX: i64 = 1_000;
+
 /// The message on the wire: JSON, with the time of this moment if it sets the clock.
 pub(crate) fn to_outbound(waiting: &Waiting, now: Timestamp) -> Outbound {
-    let mut body = json!({ "command_id": waiting.id.to_string(), "kind": waiting.kind });
+    let mut body = json!({
+        "command_id": waiting.id.to_string(),
+        "kind": waiting.kind,
+        "issued_at": now,
+        "expires_at": waiting.expires_at,
+    });
     if let Some(fields) = body.as_object_mut() {
         match waiting.kind.as_str() {
             "set_clock" => fields.insert("time".into(), json!(now)),
@@ -54,8 +63,15 @@ pub(crate) async fn waiting(database: &Database, device: &DeviceId, now: Timesta
     Ok(waiting.iter().map(|command| to_outbound(command, now)).collect())
 }
 
-/// Pushes new commands to devices that are connected here, and ends those that have ended.
-pub(crate) async fn run(database: Database, clock: Clock, switchboard: Switchboard, stop: CancellationToken) {
+/// Pushes new commands to devices that are connected here, and ends those that have ended. Asks devices whose clock is
+/// proven wrong to set it, if there is a rule for it.
+pub(crate) async fn run(
+    database: Database,
+    clock: Clock,
+    switchboard: Switchboard,
+    ask_to_set: Option<AskToSet>,
+    stop: CancellationToken,
+) {
     let mut looks = tokio::time::interval(LOOK);
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // What was asked before the start is fetched when its device subscribes.
@@ -75,6 +91,11 @@ pub(crate) async fn run(database: Database, clock: Clock, switchboard: Switchboa
             until_settled = SETTLE_EVERY;
             if let Err(error) = settle(&database, now).await {
                 tracing::info!(%error, "what became of commands cannot be asked now");
+            }
+            if let Some(rule) = &ask_to_set
+                && let Err(error) = ask_to_set_clocks(&database, rule, now).await
+            {
+                tracing::info!(%error, "devices whose clock is wrong cannot be asked now to set it");
             }
         }
         until_settled -= 1;
@@ -101,6 +122,16 @@ async fn push(
     Ok(())
 }
 
+async fn ask_to_set_clocks(database: &Database, rule: &AskToSet, now: Timestamp) -> Result<()> {
+    let mut tx = database.begin().await?;
+    let asked = clocks::ask_to_set(&mut tx, rule, now, ASKED_MAX).await?;
+    tx.commit().await.map_err(vigie_store::Error::from)?;
+    if !asked.is_empty() {
+        tracing::info!(devices = asked.len(), "their clocks are wrong; they are asked to set them");
+    }
+    Ok(())
+}
+
 async fn settle(database: &Database, now: Timestamp) -> Result<()> {
     let mut tx = database.begin().await?;
     commands::settle(&mut tx, now).await?;
@@ -120,6 +151,7 @@ mod tests {
             kind: "set_clock".into(),
             from_sequence: None,
             message: String::new(),
+            expires_at: "2026-11-25T08:00:00Z".parse().unwrap(),
         };
         let now: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
         let sent = |waiting: &Waiting| {
@@ -127,6 +159,8 @@ mod tests {
             serde_json::from_slice::<vigie_wire::v1::Command>(&payload).unwrap()
         };
         assert_eq!(sent(&waiting).time, "2026-11-24T09:00:00Z");
+        assert_eq!(sent(&waiting).issued_at, "2026-11-24T09:00:00Z");
+        assert_eq!(sent(&waiting).expires_at, "2026-11-25T08:00:00Z");
         waiting.kind = "send_again".into();
         waiting.from_sequence = Some(17);
         let command = sent(&waiting);

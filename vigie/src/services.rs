@@ -20,7 +20,7 @@ use vigie_store::{Database, Role};
 use vigie_typeset::Typesetter;
 
 use crate::authority::Signer;
-use crate::config::{Bounds, Ca, Doors, NO_DOMAIN, Reports, message_domain};
+use crate::config::{Bounds, Ca, Commands, Doors, NO_DOMAIN, Reports, message_domain};
 use crate::device_commands;
 use crate::gateway::{Bridge, beat, cut_withdrawn, forget_delivered};
 use crate::telling::Teller;
@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) ca: Ca,
     pub(crate) bounds: Bounds,
     pub(crate) doors: Doors,
+    pub(crate) commands: Commands,
 }
 
 /// Running roles.
@@ -180,6 +181,7 @@ impl Services {
             asking,
             clock.clone(),
             switchboard.clone(),
+            settings.commands.ask_to_set_clock,
             devices.stop.clone(),
         ));
         let bridge = Arc::new(bridge);
@@ -287,6 +289,7 @@ impl Services {
                 schedule: settings.reports.schedule,
                 mssante_domains: settings.reports.mssante_domains.clone(),
                 issuer: signer(&settings.ca),
+                command_lives: settings.commands.lives,
                 ..vigie_dashboard_api::Settings::default()
             },
         );

@@ -4,7 +4,6 @@ use axum::Json as Answer;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vigie_store::Tx;
@@ -118,17 +117,6 @@ impl Asked {
     }
 }
 
-/// How long a command waits for its device.
-fn life(kind: CommandKind) -> SignedDuration {
-    SignedDuration::from_hours(match kind {
-        // It was asked because of what is known now.
-        CommandKind::RepeatMeasure => 4,
-        // The time to set is written when it is handed out.
-        CommandKind::SetClock | CommandKind::ShowMessage => 24,
-        CommandKind::SendAgain => 7 * 24,
-    })
-}
-
 /// Queues a command. A device that is connected has it within seconds.
 pub(crate) async fn ask(
     State(app): State<App>,
@@ -156,7 +144,7 @@ pub(crate) async fn ask(
         asked_by: Some(caller.account.id),
         asked_by_name: &caller.account.display_name,
         asked_at: now,
-        expires_at: now + life(kind),
+        expires_at: now + app.settings().command_lives.of(kind),
     };
     let command = commands::ask(&mut tx, &command).await?;
     let detail = format!("{id} {} {command}", kind.as_str());

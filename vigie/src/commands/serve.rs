@@ -37,6 +37,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         reports: config.reports,
         ca: config.ca,
         bounds: config.bounds,
+        commands: config.commands,
         doors: config.doors,
     };
     let services = Services::start(roles, settings, Clock::system()).await?;

@@ -22,7 +22,7 @@ use super::answer;
 use super::sim::{parse_address, sim_clock};
 use crate::authority::{DEFAULT_NAME, culprit, demo_folder};
 use crate::commands::demo::manifest::Manifest;
-use crate::config::{Bounds, CERTIFICATE_DAYS, Ca, Doors, Reports};
+use crate::config::{Bounds, CERTIFICATE_DAYS, Ca, Commands, Doors, Reports};
 use crate::locate::DATABASE;
 use crate::services::{Roles, Services, Settings, stop_signal};
 use crate::usage::usage;
@@ -126,7 +126,8 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
         reports: Reports::default(),
         ca: Ca { folder: Some(folder.clone()), certificate_days: CERTIFICATE_DAYS },
         bounds: Bounds::default(),
-        doors: doors(arguments, &folder, clock)?,
+        commands: Commands::usual()?,
+        doors: tls_door(arguments, &folder, clock)?,
     };
     let services = Services::start(Roles::ALL, settings, clock.clone()).await?;
     manifest.http = services.http.map(|address| format!("http://{address}")).unwrap_or_default();
