@@ -65,6 +65,9 @@ pub struct Limits {
     /// Receipts and commands sent at QoS 1 and not yet acknowledged, per session; a smaller Receive
     /// Maximum of the client wins.
     pub outbound_window: u16,
+    /// A command that waited for longer behind others before it could be sent is fetched anew: it holds for the moment
+    /// of the hand-over, above all the time in it. Too low: a device that acknowledges slowly never gets one.
+    pub command_fresh_for: Duration,
     /// Sessions of absent devices kept in memory; the one absent for longest goes first. A device whose
     /// session went is told so (session present = 0) and subscribes again.
     pub sessions_kept: usize,
@@ -99,6 +102,7 @@ impl Default for Limits {
             stall_timeout: Duration::from_secs(30),
             outbound_queue: 64,
             outbound_window: 16,
+            command_fresh_for: Duration::from_secs(5),
             sessions_kept: 50_000,
             shutdown_grace: Duration::from_secs(5),
             farewell_timeout: Duration::from_millis(500),
@@ -134,6 +138,7 @@ impl Limits {
             ),
             (self.outbound_queue == 0, "outbound_queue must be at least 1"),
             (self.outbound_window == 0, "outbound_window must be at least 1"),
+            (self.command_fresh_for.is_zero(), "command_fresh_for must not be zero"),
             (self.subscriptions_max == 0, "subscriptions_max must be at least 1"),
             (self.log_in_checks_max == 0, "log_in_checks_max must be at least 1"),
             (self.log_in_checks_max > 1_000, "log_in_checks_max must be at most 1000"),

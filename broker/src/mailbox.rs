@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::message::Message;
 
@@ -30,7 +31,8 @@ pub(crate) enum Left {
 
 #[derive(Default)]
 struct Inner {
-    queue: VecDeque<Message>,
+    /// Each with the moment at which it was left.
+    queue: VecDeque<(Message, Instant)>,
     /// Messages were turned away since the queue was last empty.
     missed: bool,
     cut: Option<Cut>,
@@ -55,7 +57,7 @@ impl Mailbox {
         {
             let mut inner = self.lock();
             let outbox_id = message.outbox_id();
-            let waits = |waiting: &Message| waiting.outbox_id() == outbox_id;
+            let waits = |(waiting, _): &(Message, Instant)| waiting.outbox_id() == outbox_id;
             if outbox_id.is_some() && inner.queue.iter().any(waits) {
                 return Left::Known;
             }
@@ -63,13 +65,14 @@ impl Mailbox {
                 inner.missed = true;
                 return Left::Full;
             }
-            inner.queue.push_back(message);
+            inner.queue.push_back((message, Instant::now()));
         }
         self.wake.notify_one();
         Left::Queued
     }
 
-    pub(crate) fn pop(&self) -> Option<Message> {
+    /// The next message, and when it was left.
+    pub(crate) fn pop(&self) -> Option<(Message, Instant)> {
         let mut inner = self.lock();
         let message = inner.queue.pop_front();
         if inner.queue.is_empty() {
@@ -88,10 +91,11 @@ impl Mailbox {
         self.lock().queue.is_empty()
     }
 
-    /// Takes over what was left in another one while nobody read it.
+    /// Takes over what was left in another one while nobody read it. Not commands: the outbox hands them out anew, and
+    /// says then what holds then.
     pub(crate) fn inherit(&self, before: &Self) {
         let left = std::mem::take(&mut before.lock().queue);
-        self.lock().queue.extend(left);
+        self.lock().queue.extend(left.into_iter().filter(|(message, _)| !message.is_command_of_outbox()));
     }
 
     /// The first order stands.
@@ -133,6 +137,17 @@ mod tests {
         assert!(mailbox.pop().is_some() && mailbox.pop().is_some() && mailbox.pop().is_none());
         assert!(mailbox.is_emptied_after_overflow());
         assert!(!mailbox.is_emptied_after_overflow());
+    }
+
+    #[test]
+    fn commands_of_the_outbox_are_not_inherited() {
+        let (before, after) = (Mailbox::new(3), Mailbox::new(3));
+        for row in [Some(1), None] {
+            before.leave(message(row));
+        }
+        after.inherit(&before);
+        let left = |mailbox: &Mailbox| mailbox.pop().map(|(message, _)| message.outbox_id());
+        assert_eq!((left(&after), left(&after)), (Some(None), None));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use vigie_wire::Channel;
 
 use crate::gateway::Outbound;
 use crate::protocol::{Forwarded, Qos};
@@ -45,6 +46,15 @@ impl Message {
         match self {
             Self::Outbox(outbound) => outbound.outbox_id,
             Self::Routed(_) => None,
+        }
+    }
+
+    /// A command that the outbox can hand out anew. What it says holds for the moment of the hand-over: the time to
+    /// set, whose device it is, that nobody has cancelled it.
+    pub(crate) fn is_command_of_outbox(&self) -> bool {
+        match self {
+            Self::Outbox(outbound) => outbound.channel == Channel::Commands && outbound.outbox_id.is_some(),
+            Self::Routed(_) => false,
         }
     }
 

@@ -59,8 +59,10 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
             transport,
             ..
         } = self;
-        if session_expiry > 0 && end != End::Revoked {
-            seat.leave_behind(session.for_absence(principal.device().is_some()), session_expiry);
+        let lasts = session_expiry > 0 && end != End::Revoked;
+        let left = if lasts { session.for_absence(principal.device().is_some()) } else { None };
+        if let Some(session) = left {
+            seat.leave_behind(session, session_expiry);
         } else if let Principal::Guest(guest) = &principal {
             guest.router.forget(&guest.client_id);
         }

@@ -161,9 +161,14 @@ impl<G: Gateway, S: AsyncRead + AsyncWrite + Unpin + Send> Connection<G, S> {
     /// Moves messages into the write buffer, as many as the device's window and the buffer allow.
     pub(super) fn send_messages(&mut self) -> Result<(), End> {
         while self.session.unacknowledged() < self.window && self.transport.outbox.len() < OUTBOX_HIGH_WATER {
-            let Some(message) = self.seat.mailbox.pop() else {
+            let Some((message, left_at)) = self.seat.mailbox.pop() else {
                 break;
             };
+            let fresh_for = self.context.shared.limits.command_fresh_for;
+            if message.is_command_of_outbox() && left_at.elapsed() > fresh_for {
+                self.fetches.want(Channel::Commands);
+                continue;
+            }
             self.send(message)?;
         }
         if self.session.unacknowledged() == 0 && self.written.is_empty() {

@@ -154,6 +154,15 @@ impl Desk {
         self.edit(|book| book.outbox.entry(device(id)).or_default().push(message));
     }
 
+    /// The same row says something else now.
+    pub(crate) fn replace_in_outbox(&self, id: &str, row: i64, payload: &str) {
+        self.edit(|book| {
+            let rows = book.outbox.get_mut(&device(id)).unwrap();
+            let message = rows.iter_mut().find(|message| message.outbox_id == Some(row)).unwrap();
+            message.payload = Bytes::from(payload.to_owned());
+        });
+    }
+
     /// What the device published last as its status, with the retain flag.
     pub(crate) fn retain_status(&self, id: &str, payload: &str) {
         let message = Outbound { retained: true, ..outbound(None, Channel::Status, payload) };

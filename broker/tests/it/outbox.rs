@@ -108,6 +108,30 @@ async fn a_backlog_longer_than_queue_and_window_comes_completely_and_in_order() 
     assert!(house.switchboard.counters().outbound_dropped > 0);
 }
 
+/// A device that acknowledges slowly keeps a command waiting here, and the time in it grows old.
+#[tokio::test]
+async fn a_command_that_waited_behind_others_for_long_is_fetched_anew() {
+    let fresh_for = std::time::Duration::from_millis(300);
+    let house = House::open_with(|limits| {
+        limits.outbound_window = 1;
+        limits.command_fresh_for = fresh_for;
+    })
+    .await;
+    house.desk.put_in_outbox("gl-1", 1, Channel::Commands, "first");
+    house.desk.put_in_outbox("gl-1", 2, Channel::Commands, "it is ten to nine");
+    let mut device = Device::new(&house, Level::V311, "gl-1").await;
+    device.subscribe(1, &[COMMANDS]).await;
+    let (_, payload, first) = device.expect_message().await;
+    assert_eq!(payload, "first");
+    house.desk.replace_in_outbox("gl-1", 2, "it is half past ten");
+    let asked = std::time::Instant::now();
+    while asked.elapsed() <= fresh_for {
+        device.ping().await;
+    }
+    device.puback(first).await;
+    assert_eq!(device.expect_message().await.1, "it is half past ten");
+}
+
 #[tokio::test]
 async fn a_backlog_handed_out_in_parts_comes_completely_and_once() {
     for qos in [0, 1] {

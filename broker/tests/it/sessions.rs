@@ -113,6 +113,60 @@ async fn an_unacknowledged_message_comes_again_with_its_packet_id() {
     assert!(again.body.windows(2).any(|part| part == first_id.to_be_bytes()));
 }
 
+/// A device that comes back must not set its clock by the time of an earlier day, nor show a message that was meant for
+/// who held it then: the session that would have to repeat them has ended, and the outbox hands out what holds now.
+#[tokio::test]
+async fn an_unacknowledged_command_ends_the_session_and_is_handed_out_anew() {
+    for (level, row) in LEVELS.into_iter().zip(1..) {
+        let house = House::open().await;
+        house.desk.put_in_outbox("gl-1", row, Channel::Commands, "it is ten to nine");
+        let (mut device, _, _) = Device::attempt(house.address, &keeping(level)).await;
+        device.subscribe(1, &[COMMANDS]).await;
+        assert_eq!(device.expect_message().await.1, "it is ten to nine");
+        drop(device);
+        house.until("it is gone", |board| !board.is_connected(&id("gl-1"))).await;
+        house.desk.replace_in_outbox("gl-1", row, "it is half past ten");
+        let (mut device, session_present, _) = Device::attempt(house.address, &keeping(level)).await;
+        assert_eq!(session_present, 0, "{level:?}");
+        // Nothing comes before the device subscribes: it would have no subscription to come by.
+        device.ping().await;
+        device.subscribe(1, &[COMMANDS]).await;
+        let packet = device.next().await.unwrap();
+        assert_eq!(packet.first, 0x32, "QoS 1, and no duplicate");
+        assert!(String::from_utf8_lossy(&packet.body).ends_with("it is half past ten"));
+    }
+}
+
+/// The same when the device logs in again while we still think that it is there.
+#[tokio::test]
+async fn a_takeover_hands_out_an_unacknowledged_command_anew() {
+    let house = House::open().await;
+    house.desk.put_in_outbox("gl-1", 1, Channel::Commands, "it is ten to nine");
+    let (mut first, _, _) = Device::attempt(house.address, &keeping(Level::V5)).await;
+    first.subscribe(1, &[COMMANDS]).await;
+    first.expect_message().await;
+    house.desk.replace_in_outbox("gl-1", 1, "it is half past ten");
+    let (mut second, session_present, _) = Device::attempt(house.address, &keeping(Level::V5)).await;
+    assert_eq!(session_present, 0);
+    second.subscribe(1, &[COMMANDS]).await;
+    assert_eq!(second.expect_message().await.1, "it is half past ten");
+}
+
+#[tokio::test]
+async fn an_acknowledged_command_leaves_the_session_as_it_is() {
+    let house = House::open().await;
+    house.desk.put_in_outbox("gl-1", 1, Channel::Commands, "measure again");
+    let (mut device, _, _) = Device::attempt(house.address, &keeping(Level::V311)).await;
+    device.subscribe(1, &[COMMANDS]).await;
+    let (_, _, packet_id) = device.expect_message().await;
+    device.puback(packet_id).await;
+    house.desk.until("it is delivered", |book| book.delivered == [1]).await;
+    drop(device);
+    house.until("it is gone", |board| !board.is_connected(&id("gl-1"))).await;
+    let (_, session_present, _) = Device::attempt(house.address, &keeping(Level::V311)).await;
+    assert_eq!(session_present, 1);
+}
+
 #[tokio::test]
 async fn kept_sessions_are_bounded_and_the_longest_absent_goes_first() {
     let house = House::open_with(|limits| limits.sessions_kept = 2).await;
