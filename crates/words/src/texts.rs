@@ -64,6 +64,8 @@ impl Texts {
 mod tests {
     use std::collections::BTreeSet;
 
+    use vigie_vitals::{Flag, TimeDoubt, Vital};
+
     use super::*;
 
     fn variables(text: &str) -> BTreeSet<&str> {
@@ -141,6 +143,18 @@ mod tests {
             }
         }
         assert!(named > 50, "the search finds keys ({named})");
+    }
+
+    /// A flag reaches staff as a sentence, never as a name of a program.
+    #[test]
+    fn every_flag_of_a_reading_is_explained() {
+        let of_values = [Flag::Extreme(Vital::Glucose), Flag::PulsePressure].map(Flag::as_str);
+        for flag in TimeDoubt::ALL.map(TimeDoubt::as_str).into_iter().chain(of_values) {
+            let key = format!("flag.{flag}");
+            for locale in [Locale::Fr, Locale::En] {
+                assert_ne!(Texts(locale).get(&key), key, "{key} in {}", Texts(locale).code());
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod clock_changes;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod metrics_glucose;
