@@ -124,6 +124,14 @@ async fn push(
 
 async fn ask_to_set_clocks(database: &Database, rule: &AskToSet, now: Timestamp) -> Result<()> {
     let mut tx = database.begin().await?;
+    if let Some(common) = clocks::common_error(&mut tx, now).await? {
+        tracing::error!(
+            devices = common.devices,
+            ahead_seconds = common.ahead.as_secs(),
+            "most wrong clocks are wrong by the same amount: is the clock of this server right? No device is asked to set its own"
+        );
+        return tx.commit().await.map_err(vigie_store::Error::from);
+    }
     let asked = clocks::ask_to_set(&mut tx, rule, now, ASKED_MAX).await?;
     tx.commit().await.map_err(vigie_store::Error::from)?;
     if !asked.is_empty() {

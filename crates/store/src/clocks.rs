@@ -55,8 +55,42 @@ pub async fn note(tx: &mut Tx, errors: &BTreeMap<DeviceId, ClockError>) -> Resul
     Ok(())
 }
 
+/// Devices that lately proved to be wrong, and by what most of them are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommonError {
+    /// How many.
+    pub devices: i64,
+    /// By what the most usual one is wrong; above zero it is ahead.
+    pub ahead: SignedDuration,
+}
+
+/// Fewer than this are wrong by the same amount by chance.
+const COMMON_FROM: i64 = 5;
+
+/// Are most devices that proved to be wrong in the last hour wrong by the same amount, to a minute either way? Clocks of
+/// devices go wrong each in their own way: then it is ours, or all of one make, and asking them would spread our error.
+pub async fn common_error(tx: &mut Tx, now: Timestamp) -> Result<Option<CommonError>> {
+    let hour_ago = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
+    let row = sqlx::query!(
+        r#"
+        WITH lately AS (SELECT ahead_ms FROM device_clock WHERE noted_at > $1),
+             middle AS (SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY ahead_ms) AS ahead_ms FROM lately)
+        SELECT count(*) AS "devices!", middle.ahead_ms,
+               count(*) FILTER (WHERE abs(lately.ahead_ms - middle.ahead_ms) <= 60000) AS "alike!"
+        FROM lately, middle GROUP BY middle.ahead_ms
+        "#,
+        hour_ago.to_sqlx() as _
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.filter(|row| row.devices >= COMMON_FROM && row.alike * 2 > row.devices).map(|row| CommonError {
+        devices: row.devices,
+        ahead: SignedDuration::from_millis(row.ahead_ms.unwrap_or_default()),
+    }))
+}
+
 /// Asks devices whose clock is proven wrong to set it, as Vigie itself. Each proof asks once at most, and only one
-/// gateway asks: the row of the clock is locked, and says when that was. The ids of the commands come back.
+/// gateway asks ([`common_error`] is for the caller to ask first): the row of the clock is locked, and says when that was. The ids of the commands come back.
 pub async fn ask_to_set(tx: &mut Tx, rule: &AskToSet, now: Timestamp, most: i64) -> Result<Vec<i64>> {
     let ago = |time: SignedDuration| now.saturating_sub(time).unwrap_or(Timestamp::MIN).to_sqlx();
     let expires_at = now.saturating_add(rule.life).unwrap_or(Timestamp::MAX);

@@ -131,6 +131,35 @@ async fn a_device_that_never_came_for_it_is_left_alone_for_a_month() {
 }
 
 #[tokio::test]
+async fn many_that_are_wrong_by_the_same_amount_make_our_own_clock_suspect() {
+    let scene = Scene::new().await;
+    scene.database.query(
+        "INSERT INTO device (id, territory_id, kind, secret_hash, enrolled_at)
+         SELECT 'more-' || n, territory_id, kind, secret_hash, enrolled_at
+         FROM device, generate_series(1, 9) AS n WHERE id = 'dev-1'",
+    );
+    let common = async || {
+        let mut tx = scene.gateway.begin().await.unwrap();
+        clocks::common_error(&mut tx, later(1)).await.unwrap()
+    };
+    let seconds = SignedDuration::from_secs;
+    assert_eq!(common().await, None);
+    for n in 1..=4 {
+        scene.note(&format!("more-{n}"), seconds(900 + n), later(1)).await;
+    }
+    assert_eq!(common().await, None, "four can be chance");
+    scene.note("more-5", seconds(900), later(1)).await;
+    let found = common().await.unwrap();
+    assert_eq!((found.devices, found.ahead.as_secs()), (5, 902));
+    for n in 6..=9 {
+        scene.note(&format!("more-{n}"), seconds(-3_600 * n), later(1)).await;
+    }
+    assert_eq!(common().await.map(|found| found.devices), Some(9), "five of nine are alike");
+    scene.note("dev-1", seconds(7), later(1)).await;
+    assert_eq!(common().await, None, "half of them are not most");
+}
+
+#[tokio::test]
 async fn two_gateways_ask_once() {
     let scene = Scene::new().await;
     for round in 0..10 {
