@@ -65,9 +65,9 @@ pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut S
     }
     steps.ended(Step::Check);
     write(&mut tx, &writes, &known, steps).await?;
-    crate::drift::note(&mut tx, group).await?;
     let receipts = receipts(group, &batches, &known);
     let kept = keep_receipts(&mut tx, group, &batches, &receipts).await?;
+    crate::drift::note(&mut tx, group).await?;
     steps.ended(Step::Receipts);
     tx.commit().await.map_err(vigie_store::Error::from)?;
     steps.ended(Step::Commit);

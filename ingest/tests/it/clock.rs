@@ -180,6 +180,30 @@ async fn a_corrected_reading_that_comes_again_is_a_duplicate() {
     );
 }
 
+#[tokio::test]
+async fn a_clock_that_is_proven_wrong_is_noted_and_one_that_only_seems_to_be_is_not() {
+    let bench = Bench::new().await;
+    let send = async |sequence, sent_at: &str, clock_state: &str| {
+        let mut batch = batch(&[weight(sequence, Some(sent_at))]);
+        batch["sent_at"] = json!(sent_at);
+        batch["clock_state"] = json!(clock_state);
+        let (_, receipt) = bench.json(&batch).await;
+        assert_eq!(receipt["results"][0]["outcome"], "stored", "{sent_at}");
+        bench.database.query("SELECT device_id, ahead_ms, noted_at AT TIME ZONE 'UTC' FROM device_clock")
+    };
+    // Right, late or slow without a word about it, and late by a clock that is vouched for.
+    assert_eq!(send(1, "2026-11-22T07:01:59Z", "").await, Vec::<String>::new());
+    assert_eq!(send(2, "2026-11-22T01:00:00Z", "").await, Vec::<String>::new());
+    assert_eq!(send(3, "2026-11-22T01:00:00Z", "synchronised").await, Vec::<String>::new());
+    let noted = send(4, "2026-11-22T01:00:00Z", "unsynchronised").await;
+    assert_eq!(noted, ["dev-1|-21600000|2026-11-22 07:00:00"]);
+    // Within a minute the row is left as it is; later the last word counts.
+    assert_eq!(send(5, "2026-11-22T07:15:00Z", "").await, noted);
+    bench.clock.set("2026-11-22T07:02:00Z".parse().unwrap());
+    let noted = send(6, "2026-11-22T07:17:00Z", "").await;
+    assert_eq!(noted, ["dev-1|900000|2026-11-22 07:02:00"]);
+}
+
 /// The night of 25 October 2026 in France has the hour from two to three twice.
 #[tokio::test]
 async fn the_same_local_hour_twice_is_two_readings_in_their_order() {
