@@ -4,7 +4,8 @@
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use vigie_vitals::metrics::{Period, Schedule, adherence};
+use vigie_vitals::metrics::Period;
+use vigie_vitals::metrics::adherence::{Schedule, adherence};
 use vigie_vitals::plans::CarePlan;
 use vigie_vitals::{Condition, Reading};
 
