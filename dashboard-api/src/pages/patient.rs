@@ -318,9 +318,14 @@ fn reading_row(stored: &StoredReading, vital: Vital, sources: &Sources<'_>) -> R
     if !reading.of_a_person {
         remarks.push(t.get("reading.not_of_a_person").to_owned());
     }
-    if !stored.flags.is_empty() {
-        remarks.push(t.get("reading.verify").to_owned());
-    }
+    remarks.extend(stored.flags.iter().map(|flag| {
+        let key = format!("flag.{flag}");
+        // One that a newer gateway stored and this page does not know.
+        match t.get(&key) {
+            text if text == key => t.get("reading.verify").to_owned(),
+            text => text.to_owned(),
+        }
+    }));
     let meal = stored.context.as_ref().and_then(|context| context.get("meal")).and_then(|meal| meal.as_str());
     if let Some(meal) = meal {
         let key = format!("meal.{meal}");
