@@ -47,7 +47,7 @@ impl Case {
         let refused = |code: &str| ("refused".to_owned(), code.to_owned());
         match decode(encoding, payload, self.arrival, &Config::default()) {
             Err(rejection) => refused(rejection.code),
-            Ok(decoded) => match &decoded.readings[0] {
+            Ok(decoded) => match decoded.readings.first().unwrap() {
                 Err(rejection) => refused(rejection.code),
                 Ok(reading) => (reading.measured_at.to_string(), reading.flags.join(", ")),
             },
@@ -63,9 +63,8 @@ fn cases() -> Vec<Case> {
         let rows = table.lines().take_while(|line| line.starts_with('|')).skip(2);
         for row in rows {
             let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-            let [name, sent_at, clock_state, measured_at, kept_at, outcome] = cells[..] else {
-                panic!("a row has six cells: {row}")
-            };
+            let [name, sent_at, clock_state, measured_at, kept_at, outcome]: [&str; 6] =
+                cells.try_into().unwrap();
             let field = |text: &str| if text == "–" { String::new() } else { text.to_owned() };
             cases.push(Case {
                 name: name.into(),
