@@ -7,14 +7,15 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
-use vigie_store::intake::{self, NewValue, Quarantined, StoredReading};
-use vigie_store::{Database, Result};
+use vigie_store::intake::{self, DeviceStatus, NewValue, Quarantined, StoredReading};
+use vigie_store::{Database, Result, gaps, retained_status};
 use vigie_vitals::{DeviceId, PatientId};
 
 use crate::decode::{Decoded, DecodedReading, Rejection, TIME_RELATIVE};
 use crate::group::{Known, Ledger, used_up};
 use crate::queue::{Content, Outcome, Pending, Receipt, Verdict};
 use crate::receipt::{self, ReadingOutcome};
+use crate::repeats::SAME_TIME_AS_ANOTHER;
 use crate::timings::{Step, Steps};
 
 /// What came of a group, in its order.
@@ -54,6 +55,10 @@ pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut S
                 intake::save_status(&mut tx, device, status, pending.received_at).await?;
                 (Verdict::Taken, None)
             }
+            Content::RetainedStatus(status) => {
+                keep_status(&mut tx, pending, status.as_ref()).await?;
+                (Verdict::Taken, None)
+            }
             Content::Nothing => (Verdict::Taken, None),
             Content::Refused { verdict, rejection, .. } => {
                 writes.quarantine.push(quarantined(pending, None, rejection));
@@ -64,7 +69,8 @@ pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut S
         batches.push(outcomes);
     }
     steps.ended(Step::Check);
-    write(&mut tx, &writes, &known, steps).await?;
+    let now = group.iter().map(|pending| pending.received_at).max().unwrap_or_default();
+    write(&mut tx, &writes, &known, now, steps).await?;
     let receipts = receipts(group, &batches, &known);
     let kept = keep_receipts(&mut tx, group, &batches, &receipts).await?;
     crate::drift::note(&mut tx, group).await?;
@@ -83,14 +89,37 @@ pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut S
     Ok(Answers { outcomes, queued_judgements: !writes.judgements.is_empty() })
 }
 
-async fn write(tx: &mut vigie_store::Tx, writes: &Writes, known: &Known, steps: &mut Steps) -> Result<()> {
+/// What is retained, byte for byte, and what it says, if anything.
+async fn keep_status(
+    tx: &mut vigie_store::Tx,
+    pending: &Pending,
+    status: Option<&DeviceStatus>,
+) -> Result<()> {
+    let device = pending.publish.device.as_str();
+    if let Some(status) = status {
+        intake::save_status(tx, device, status, pending.received_at).await?;
+    }
+    retained_status::keep(tx, device, &pending.publish.payload, pending.received_at).await
+}
+
+async fn write(
+    tx: &mut vigie_store::Tx,
+    writes: &Writes,
+    known: &Known,
+    now: Timestamp,
+    steps: &mut Steps,
+) -> Result<()> {
     if !writes.values.is_empty() {
         intake::insert_values(tx, &writes.values).await?;
     }
     steps.ended(Step::Values);
     let ledgers = known.to_write();
     if !ledgers.is_empty() {
-        intake::save_ledgers(tx, &ledgers).await?;
+        intake::save_ledgers(tx, &ledgers, now).await?;
+    }
+    let opened = known.opened();
+    if !opened.is_empty() {
+        gaps::opened(tx, &opened, now).await?;
     }
     steps.ended(Step::Ledger);
     if !writes.judgements.is_empty() {
@@ -115,7 +144,7 @@ fn take_batch(
         Ok(reading) => take_reading(group, publish, reading, known, writes),
         Err(rejection) => {
             writes.quarantine.push(quarantined(pending, Some(decoded), rejection));
-            if let (Some(sequence), Some((ledger, _))) = (used_up(rejection), known.ledger_mut(publish)) {
+            if let (Some(sequence), Some((ledger, ..))) = (used_up(rejection), known.ledger_mut(publish)) {
                 ledger.take(sequence);
             }
             ReadingOutcome::Rejected(rejection.clone())
@@ -132,7 +161,8 @@ fn take_reading(
     writes: &mut Writes,
 ) -> ReadingOutcome {
     let sequence = reading.sequence;
-    let (Some(pending), Some((ledger, stored))) = (group.get(publish), known.ledger_mut(publish)) else {
+    let (Some(pending), Some((ledger, stored, measured))) = (group.get(publish), known.ledger_mut(publish))
+    else {
         return ReadingOutcome::Rejected(Rejection::new(Some(sequence), "internal_error", "no ledger"));
     };
     if ledger.taken.contains(sequence) {
@@ -142,7 +172,12 @@ fn take_reading(
         } else {
             first_of_group(group, ledger, sequence).map(content_of)
         };
-        if before.is_some_and(|before| is_the_same(&before, &content, reading)) {
+        let known_before = match before {
+            Some(before) => is_the_same(&before, &content, reading),
+            // Taken without a reading of its own: refused, or a repeat of what another epoch told.
+            None => measured.has(&ledger.key, reading),
+        };
+        if known_before {
             return ReadingOutcome::Duplicate(sequence);
         }
         let reason =
@@ -158,6 +193,14 @@ fn take_reading(
         return ReadingOutcome::Rejected(rejection);
     };
     ledger.take(sequence);
+    if measured.has(&ledger.key, reading) {
+        return ReadingOutcome::Duplicate(sequence);
+    }
+    let mut flags = reading.flags.clone();
+    if measured.disagrees(&ledger.key, reading) {
+        flags.push(SAME_TIME_AS_ANOTHER.to_owned());
+    }
+    measured.note(&ledger.key, reading);
     let key = ledger.reading(sequence);
     writes.values.extend(reading.values.iter().map(|(vital, value)| NewValue {
         patient,
@@ -168,7 +211,7 @@ fn take_reading(
         device_measured_at: reading.device_measured_at,
         received_at: pending.received_at,
         context: reading.context.clone(),
-        flags: reading.flags.clone(),
+        flags: flags.clone(),
     }));
     let since = writes.judgements.entry(patient).or_insert(reading.measured_at);
     *since = reading.measured_at.min(*since);
@@ -184,7 +227,11 @@ fn first_of_group<'a>(group: &'a [Pending], ledger: &Ledger, sequence: i64) -> O
         {
             decoded.readings.as_slice()
         }
-        Content::Batch(..) | Content::Status(_) | Content::Nothing | Content::Refused { .. } => &[],
+        Content::Batch(..)
+        | Content::Status(_)
+        | Content::RetainedStatus(_)
+        | Content::Nothing
+        | Content::Refused { .. } => &[],
     });
     for reading in readings {
         match reading {
@@ -197,8 +244,9 @@ fn first_of_group<'a>(group: &'a [Pending], ledger: &Ledger, sequence: i64) -> O
     }
     None
 }
+
 /// Content as the database tells it, so that both can be compared.
-fn content_of(reading: &DecodedReading) -> StoredReading {
+pub(crate) fn content_of(reading: &DecodedReading) -> StoredReading {
     let values: BTreeMap<String, (Option<Decimal>, Option<String>, String)> = reading
         .values
         .iter()
@@ -251,7 +299,7 @@ fn receipts(group: &[Pending], batches: &[Option<Vec<ReadingOutcome>>], known: &
         (Content::Refused { encoding, rejection, .. }, _) => {
             Some(receipt::of_refusal(*encoding, rejection).into())
         }
-        (Content::Batch(..) | Content::Status(_) | Content::Nothing, _) => None,
+        (Content::Batch(..) | Content::Status(_) | Content::RetainedStatus(_) | Content::Nothing, _) => None,
     };
     group.iter().zip(batches).enumerate().map(receipt).collect()
 }

@@ -12,6 +12,7 @@ use vigie_vitals::{DeviceId, PatientId, ReadingKey};
 
 use crate::decode::{Decoded, Rejection};
 use crate::queue::{Content, Pending};
+use crate::repeats::{Compared, Measured, WATCH, tells_its_time};
 
 /// One device's memory epoch, as far as this transaction is concerned.
 pub(crate) struct Ledger {
@@ -24,6 +25,10 @@ pub(crate) struct Ledger {
     pub(crate) written: Option<Ranges>,
     /// Is there something to write?
     pub(crate) touched: bool,
+    /// The highest number taken before this transaction.
+    highest_before: i64,
+    /// The device began another epoch lately.
+    repeats_possible: bool,
     holders: Vec<Holding>,
 }
 
@@ -59,6 +64,8 @@ pub(crate) struct Known {
     places: Vec<Option<usize>>,
     /// What is on record of readings whose number was taken before this transaction.
     pub(crate) stored: HashMap<ReadingKey, StoredReading>,
+    /// What other epochs of a device have on record.
+    pub(crate) measured: Measured,
 }
 
 impl Known {
@@ -81,43 +88,62 @@ impl Known {
             before: Ranges::default(),
             written: None,
             touched: false,
+            highest_before: 0,
+            repeats_possible: false,
             holders,
         };
         let ledgers = keys.into_iter().zip(holders).map(ledger).collect();
-        Ok(Self { ledgers, places, stored: HashMap::new() })
+        Ok(Self { ledgers, places, stored: HashMap::new(), measured: Measured::default() })
     }
 
-    /// Adds the group's numbers to ledgers that have none of them; locks and reads the others, and what is stored under
-    /// numbers that were taken before.
+    /// Adds the group's numbers to ledgers that have none of them; locks and reads the others, what is stored under
+    /// numbers that were taken before, and what other epochs of a device may have told already.
     pub(crate) async fn claim(&mut self, tx: &mut Tx, group: &[Pending]) -> Result<()> {
+        let Some(now) = group.iter().map(|pending| pending.received_at).max() else { return Ok(()) };
         let wanted = self.wanted(group);
-        let asked: Vec<_> =
-            self.ledgers.iter().zip(&wanted).filter(|(_, numbers)| !numbers.is_empty()).collect();
-        let pairs: Vec<_> = asked.iter().map(|(ledger, numbers)| (&ledger.key, *numbers)).collect();
-        let extended = if pairs.is_empty() { Vec::new() } else { intake::extend_ledgers(tx, &pairs).await? };
-        let mut extended = extended.into_iter();
-        for (ledger, numbers) in self.ledgers.iter_mut().zip(&wanted) {
-            if !numbers.is_empty() {
-                ledger.written = extended.next().flatten();
-            }
-        }
+        self.extend(tx, &wanted, now).await?;
         let refused: BTreeSet<LedgerKey> = self
             .ledgers
             .iter()
             .filter(|ledger| ledger.written.is_none())
             .map(|ledger| ledger.key.clone())
             .collect();
-        if refused.is_empty() {
+        if !refused.is_empty() {
+            let watch_until = now.saturating_add(WATCH).unwrap_or(now);
+            let mut locked = intake::lock_ledgers(tx, &refused, now, watch_until).await?;
+            for ledger in self.ledgers.iter_mut().filter(|ledger| ledger.written.is_none()) {
+                let found = locked.remove(&ledger.key).ok_or_else(|| {
+                    vigie_store::Error::Inconsistent("a ledger is neither there nor made".into())
+                })?;
+                ledger.highest_before = found.received.highest();
+                ledger.repeats_possible = found.repeats_possible;
+                ledger.taken = found.received.clone();
+                ledger.before = found.received;
+            }
+            self.read_stored(tx, group).await?;
+        }
+        self.read_measured(tx, group).await
+    }
+
+    async fn extend(&mut self, tx: &mut Tx, wanted: &[Ranges], now: Timestamp) -> Result<()> {
+        let asked: Vec<_> =
+            self.ledgers.iter().zip(wanted).filter(|(_, numbers)| !numbers.is_empty()).collect();
+        let pairs: Vec<_> = asked.iter().map(|(ledger, numbers)| (&ledger.key, *numbers)).collect();
+        if pairs.is_empty() {
             return Ok(());
         }
-        let mut locked = intake::lock_ledgers(tx, &refused).await?;
-        for ledger in self.ledgers.iter_mut().filter(|ledger| ledger.written.is_none()) {
-            ledger.before = locked.remove(&ledger.key).ok_or_else(|| {
-                vigie_store::Error::Inconsistent("a ledger is neither there nor made".into())
-            })?;
-            ledger.taken = ledger.before.clone();
+        let mut extended = intake::extend_ledgers(tx, &pairs, now).await?.into_iter();
+        for (ledger, numbers) in self.ledgers.iter_mut().zip(wanted) {
+            if numbers.is_empty() {
+                continue;
+            }
+            if let Some(found) = extended.next().flatten() {
+                ledger.highest_before = found.received.highest_without(numbers);
+                ledger.repeats_possible = found.repeats_possible;
+                ledger.written = Some(found.received);
+            }
         }
-        self.read_stored(tx, group).await
+        Ok(())
     }
 
     /// The numbers that each ledger gets if all of them are new. Must take exactly what deciding takes then.
@@ -157,18 +183,58 @@ impl Known {
         Ok(())
     }
 
+    /// What other epochs have on record: for devices that began one lately, and for numbers that were taken before
+    /// without a reading under them, as those of repeats are.
+    async fn read_measured(&mut self, tx: &mut Tx, group: &[Pending]) -> Result<()> {
+        let watched: BTreeSet<DeviceId> = self
+            .ledgers
+            .iter()
+            .filter(|ledger| ledger.repeats_possible)
+            .map(|ledger| ledger.key.device.clone())
+            .collect();
+        if watched.is_empty() && self.ledgers.iter().all(|ledger| ledger.before.is_empty()) {
+            return Ok(());
+        }
+        let mut compared = Vec::new();
+        for (pending, place) in group.iter().zip(&self.places) {
+            let (Content::Batch(_, decoded), Some(place)) = (&pending.content, *place) else { continue };
+            let Some(ledger) = self.ledgers.get(place) else { continue };
+            let is_watched = watched.contains(&ledger.key.device);
+            for reading in decoded.readings.iter().flatten().filter(|reading| tells_its_time(reading)) {
+                let without_reading = ledger.before.contains(reading.sequence)
+                    && !self.stored.contains_key(&ledger.reading(reading.sequence));
+                if let Some(patient) = ledger.holder(reading.measured_at)
+                    && (is_watched || without_reading)
+                {
+                    compared.push(Compared { device: &ledger.key.device, patient, reading });
+                }
+            }
+        }
+        self.measured = Measured::read(tx, watched, &compared).await?;
+        Ok(())
+    }
+
+    /// Gaps that this transaction opens: the first and the last number that were jumped over.
+    pub(crate) fn opened(&self) -> Vec<(&LedgerKey, i64, i64)> {
+        let opened = |ledger: &'_ Ledger| ledger.after().opened_above(ledger.highest_before);
+        self.ledgers
+            .iter()
+            .filter_map(|ledger| opened(ledger).map(|(first, last)| (&ledger.key, first, last)))
+            .collect()
+    }
+
     /// The ledger of a publish.
     pub(crate) fn ledger(&self, publish: usize) -> Option<&Ledger> {
         self.ledgers.get((*self.places.get(publish)?)?)
     }
 
-    /// The ledger of a publish, to take numbers from, with what is stored.
+    /// The ledger of a publish, to take numbers from, with what is stored and what other epochs have.
     pub(crate) fn ledger_mut(
         &mut self,
         publish: usize,
-    ) -> Option<(&mut Ledger, &HashMap<ReadingKey, StoredReading>)> {
+    ) -> Option<(&mut Ledger, &HashMap<ReadingKey, StoredReading>, &mut Measured)> {
         let place = (*self.places.get(publish)?)?;
-        Some((self.ledgers.get_mut(place)?, &self.stored))
+        Some((self.ledgers.get_mut(place)?, &self.stored, &mut self.measured))
     }
 
     /// Ledgers with new numbers that are not written yet.

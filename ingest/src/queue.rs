@@ -84,7 +84,7 @@ impl Pending {
     pub(crate) fn rows(&self) -> usize {
         match &self.content {
             Content::Batch(_, decoded) => decoded.readings.len().max(1),
-            Content::Status(_) | Content::Nothing | Content::Refused { .. } => 1,
+            Content::Status(_) | Content::RetainedStatus(_) | Content::Nothing | Content::Refused { .. } => 1,
         }
     }
 }
@@ -94,6 +94,9 @@ impl Pending {
 pub(crate) enum Content {
     Batch(Encoding, Decoded),
     Status(DeviceStatus),
+    /// To be kept byte for byte as well, for the device's own later subscriptions; without a status it takes away what
+    /// was kept.
+    RetainedStatus(Option<DeviceStatus>),
     /// Nothing to store, nothing wrong.
     Nothing,
     Refused {
@@ -173,9 +176,23 @@ impl Ingest {
     /// Takes a publish and answers after the commit, however long the database is away. `None` means
     /// that it is not known whether it was stored (Vigie stops): it must not be acknowledged.
     pub async fn submit(&self, publish: Publish) -> Option<Outcome> {
+        self.submit_as(publish, false).await
+    }
+
+    /// The same for a publish with MQTT's retain flag: a status is also kept as it was sent, until the next retained
+    /// one; an empty one takes it away. On other channels the flag means nothing.
+    pub async fn submit_retained(&self, publish: Publish) -> Option<Outcome> {
+        self.submit_as(publish, true).await
+    }
+
+    async fn submit_as(&self, publish: Publish, retained: bool) -> Option<Outcome> {
         let began = Instant::now();
         let received_at = self.clock.now();
-        let content = self.read(&publish, received_at);
+        let content = match self.read(&publish, received_at) {
+            Content::Status(status) if retained => Content::RetainedStatus(Some(status)),
+            Content::Nothing if retained => Content::RetainedStatus(None),
+            content => content,
+        };
         let queued = Instant::now();
         self.timings.add(Step::Decode, queued.duration_since(began));
         let way = self.way(&publish.device)?;

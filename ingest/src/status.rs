@@ -7,10 +7,17 @@ use crate::decode::Rejection;
 
 const TEXT_BYTES_MAX: usize = 64;
 
+/// A status is kept whole when it is retained, so it may not be as large as a batch.
+const STATUS_BYTES_MAX: usize = 16_384;
+
 /// Reads a status. An empty payload is how a retained message is deleted; it says nothing.
 pub(crate) fn decode_status(payload: &[u8]) -> Result<Option<DeviceStatus>, Rejection> {
     if payload.is_empty() {
         return Ok(None);
+    }
+    if payload.len() > STATUS_BYTES_MAX {
+        let reason = format!("a status has at most {STATUS_BYTES_MAX} bytes");
+        return Err(Rejection { sequence: None, code: "payload_too_large", reason });
     }
     let refused = |reason: String| Rejection { sequence: None, code: "not_a_status", reason };
     let status: v1::Status = if payload.first() == Some(&b'{') {
@@ -57,5 +64,10 @@ mod tests {
         assert_eq!(decode_status(b"").unwrap(), None);
         assert!(decode_status(b"{").is_err());
         assert!(decode_status(b"{\"state\":\"asleep\"}").is_err());
+        let mut long = json.to_string().into_bytes();
+        long.resize(STATUS_BYTES_MAX, b' ');
+        assert!(decode_status(&long).is_ok());
+        long.push(b' ');
+        assert_eq!(decode_status(&long).unwrap_err().code, "payload_too_large");
     }
 }

@@ -2,10 +2,11 @@
 
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
-use vigie_vitals::PatientId;
+use vigie_vitals::{DeviceId, PatientId};
 
+use crate::gaps::{self, Gap};
 use crate::intake::DeviceStatus;
-use crate::ranges::Ranges;
+use crate::ranges::{LedgerKey, Ranges};
 use crate::{Result, Tx};
 
 /// Missing ranges listed per epoch; the rest is counted.
@@ -26,7 +27,7 @@ pub struct Device {
     pub patient: Option<PatientId>,
     /// Its last word about itself, and when it came.
     pub status: Option<(DeviceStatus, Timestamp)>,
-    /// What is on record of its sequence numbers, newest epoch first.
+    /// What is on record of its sequence numbers, the epoch that it uses now first.
     pub epochs: Vec<EpochGaps>,
 }
 
@@ -35,21 +36,57 @@ pub struct Device {
 pub struct EpochGaps {
     /// The epoch.
     pub epoch: i64,
+    /// Does the device use it now?
+    pub is_current: bool,
     /// The highest number received; 0 when none was.
     pub highest: i64,
     /// How many numbers below it never arrived.
     pub missing: i64,
     /// Which, inclusive, lowest first; at most 100 ranges.
     pub ranges: Vec<(i64, i64)>,
+    /// What is to be expected of each of these ranges, in the same order.
+    pub prospects: Vec<Prospect>,
+}
+
+/// What is to be expected of numbers that are missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prospect {
+    /// They may be on their way; nobody has been asked for them.
+    WaitedFor,
+    /// Vigie asked the device for them.
+    AskedFor {
+        /// How often.
+        tries: i32,
+        /// When it looks again.
+        next_at: Timestamp,
+    },
+    /// The device was asked as often as it is asked, or is not asked any more. Nothing more is done.
+    NeverArrived,
+    /// The device began another epoch: it lost what it had measured in this one, so it is not asked.
+    LostWithMemory,
 }
 
 impl EpochGaps {
-    fn of(epoch: i64, ledger: &Ranges) -> Self {
+    fn of(epoch: i64, is_current: bool, ledger: &Ranges, gaps: &[Gap]) -> Self {
+        let ranges = ledger.missing(GAPS_LISTED_MAX);
+        let prospect = |(first, last): &(i64, i64)| {
+            if !is_current {
+                return Prospect::LostWithMemory;
+            }
+            let gap = gaps.iter().find(|gap| gap.first <= *last && *first <= gap.last);
+            match gap.map(|gap| (gap.tries, gap.next_at)) {
+                None => Prospect::NeverArrived,
+                Some((tries @ 1.., Some(next_at))) => Prospect::AskedFor { tries, next_at },
+                Some(_) => Prospect::WaitedFor,
+            }
+        };
         Self {
             epoch,
+            is_current,
             highest: ledger.highest(),
             missing: ledger.missing_count(),
-            ranges: ledger.missing(GAPS_LISTED_MAX),
+            prospects: ranges.iter().map(prospect).collect(),
+            ranges,
         }
     }
 }
@@ -90,12 +127,13 @@ async fn devices_where(tx: &mut Tx, id: Option<&str>, now: Timestamp, most: i64)
     let ledgers = sqlx::query!(
         r#"
         SELECT device_id, epoch, received::text AS "received!" FROM ledger
-        WHERE device_id = ANY($1) ORDER BY device_id, epoch DESC
+        WHERE device_id = ANY($1) ORDER BY device_id, used_at DESC NULLS LAST, epoch DESC
         "#,
         &ids
     )
     .fetch_all(&mut **tx)
     .await?;
+    let gaps = gaps::of_devices(tx, &ids).await?;
     let mut devices: Vec<Device> = rows
         .into_iter()
         .map(|row| Device {
@@ -118,9 +156,13 @@ async fn devices_where(tx: &mut Tx, id: Option<&str>, now: Timestamp, most: i64)
         })
         .collect();
     for row in ledgers {
-        let gaps = EpochGaps::of(row.epoch, &Ranges::from_sql_text(&row.received)?);
+        let received = Ranges::from_sql_text(&row.received)?;
         if let Some(device) = devices.iter_mut().find(|device| device.id == row.device_id) {
-            device.epochs.push(gaps);
+            // The first one is the one that was used last.
+            let is_current = device.epochs.is_empty();
+            let key = LedgerKey { device: DeviceId(row.device_id), epoch: row.epoch };
+            let gaps = gaps.get(&key).map_or(&[][..], Vec::as_slice);
+            device.epochs.push(EpochGaps::of(row.epoch, is_current, &received, gaps));
         }
     }
     Ok(devices)

@@ -91,6 +91,46 @@ impl Ranges {
         self.0.last().map_or(0, |(_, last)| *last)
     }
 
+    /// The highest number that was there before `added` was; 0 when nothing was.
+    pub fn highest_without(&self, added: &Self) -> i64 {
+        let highest_below = |last: i64| {
+            let after = added.0.partition_point(|(first, _)| *first <= last);
+            match after.checked_sub(1).and_then(|i| added.0.get(i)) {
+                Some((first, until)) if last <= *until => first - 1,
+                Some(_) | None => last,
+            }
+        };
+        let mut ranges = self.0.iter().rev().map(|(first, last)| (*first, highest_below(*last)));
+        ranges.find(|(first, highest)| first <= highest).map_or(0, |(_, highest)| highest)
+    }
+
+    /// What a ledger jumped over when it grew beyond this number: from the next one to the last before its highest
+    /// range. Some of it may have come at the same time.
+    pub fn opened_above(&self, highest_before: i64) -> Option<(i64, i64)> {
+        let first_hoped = highest_before.checked_add(1)?;
+        self.0.last().filter(|(first, _)| *first > first_hoped).map(|(first, _)| (first_hoped, first - 1))
+    }
+
+    /// Those numbers from `first` to `last` that are missing, as inclusive ranges.
+    pub fn missing_within(&self, first: i64, last: i64) -> Vec<(i64, i64)> {
+        let mut gaps = Vec::new();
+        let mut next = first;
+        let from = self.0.partition_point(|(_, end)| *end < first);
+        for (start, end) in self.0.iter().skip(from) {
+            if *start > last || next > last {
+                break;
+            }
+            if *start > next {
+                gaps.push((next, start - 1));
+            }
+            next = end.saturating_add(1);
+        }
+        if next <= last {
+            gaps.push((next, last));
+        }
+        gaps
+    }
+
     /// How many numbers between 1 and the highest are not in the set.
     pub fn missing_count(&self) -> i64 {
         let first_and_counted = self.0.iter().fold((1i64, 0i64), |(next, missing), (first, last)| {
@@ -156,12 +196,45 @@ mod tests {
             for n in 0..62 {
                 prop_assert_eq!(ranges.contains(n), set.contains(&n));
             }
+            let missing = ranges.missing_within(10, 40);
+            for n in 0..62 {
+                let told = missing.iter().any(|(first, last)| (*first..=*last).contains(&n));
+                prop_assert_eq!(told, (10..=40).contains(&n) && !set.contains(&n));
+            }
             for pair in ranges.0.windows(2) {
                 prop_assert!(pair[0].1 + 1 < pair[1].0, "ranges touch");
             }
             // PostgreSQL prints half-open ranges.
             let printed: Vec<_> = ranges.0.iter().map(|(a, b)| format!("[{a},{})", b + 1)).collect();
             prop_assert_eq!(Ranges::from_sql_text(&format!("{{{}}}", printed.join(","))).unwrap(), ranges);
+        }
+
+        #[test]
+        fn a_gap_opens_exactly_when_a_number_becomes_missing_that_was_not(
+            before in proptest::collection::btree_set(1i64..40, 0..30),
+            more in proptest::collection::btree_set(1i64..50, 1..20),
+        ) {
+            let of = |set: &BTreeSet<i64>| {
+                let mut ranges = Ranges::default();
+                set.iter().for_each(|n| { ranges.insert(*n); });
+                ranges
+            };
+            let added: BTreeSet<i64> = more.difference(&before).copied().collect();
+            let after: BTreeSet<i64> = before.union(&added).copied().collect();
+            let missing = |set: &BTreeSet<i64>| {
+                let highest = set.last().copied().unwrap_or(0);
+                (1..=highest).filter(|n| !set.contains(n)).collect::<BTreeSet<i64>>()
+            };
+            let (was, is) = (missing(&before), missing(&after));
+            let newly: Vec<i64> = is.difference(&was).copied().collect();
+            let highest_before = of(&after).highest_without(&of(&added));
+            prop_assert_eq!(highest_before, before.last().copied().unwrap_or(0));
+            let opened = of(&after).opened_above(highest_before);
+            prop_assert_eq!(opened.is_some(), !newly.is_empty());
+            if let Some((first, last)) = opened {
+                prop_assert!(newly.iter().all(|n| (first..=last).contains(n)), "{newly:?} {first} {last}");
+                prop_assert!(was.iter().all(|n| !(first..=last).contains(n)));
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 
 mod clock;
 mod database_away;
+mod epochs;
+mod gaps;
 mod gateways;
 mod storing;
 
