@@ -126,6 +126,12 @@ impl Device {
         Ok(deleted.len())
     }
 
+    /// Puts what it still has from this number on among what waits; says how many readings that are. Not written down:
+    /// they were acknowledged, so a restart may forget the wish.
+    pub(crate) fn send_again(&mut self, from: i64) -> usize {
+        self.memory.queue.send_again(from)
+    }
+
     pub(crate) fn connection_lost(&mut self) {
         self.memory.queue.connection_lost();
     }

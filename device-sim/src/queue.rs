@@ -9,6 +9,9 @@ use vigie_wire::v1;
 /// Most readings in one batch.
 pub(crate) const BATCH_MAX: usize = 50;
 
+/// Acknowledged readings that a device still has, the newest: what it can send again when it is asked to.
+pub(crate) const KEPT_MAX: usize = 500;
+
 /// One reading that waits, with its true time (the device's clock may be wrong).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Held {
@@ -30,11 +33,19 @@ pub(crate) struct Queue {
     next_sequence: i64,
     held: BTreeMap<i64, Held>,
     in_flight: BTreeSet<i64>,
+    /// Acknowledged and not yet overwritten.
+    kept: BTreeMap<i64, Held>,
 }
 
 impl Queue {
     pub(crate) fn new(epoch: u64, next_sequence: i64) -> Self {
-        Self { epoch, next_sequence: next_sequence.max(1), held: BTreeMap::new(), in_flight: BTreeSet::new() }
+        Self {
+            epoch,
+            next_sequence: next_sequence.max(1),
+            held: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            kept: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn epoch(&self) -> u64 {
@@ -112,11 +123,23 @@ impl Queue {
         let mut deleted = Vec::new();
         for sequence in &carried.sequences {
             self.in_flight.remove(sequence);
-            if self.held.remove(sequence).is_some() {
+            if let Some(held) = self.held.remove(sequence) {
                 deleted.push(*sequence);
+                self.kept.insert(*sequence, held);
             }
         }
+        while self.kept.len() > KEPT_MAX {
+            self.kept.pop_first();
+        }
         deleted
+    }
+
+    /// Holds again whatever is still there from this number on, and says how many readings that are.
+    pub(crate) fn send_again(&mut self, from: i64) -> usize {
+        let again = self.kept.split_off(&from);
+        let count = again.len();
+        self.held.extend(again);
+        count
     }
 
     /// The connection is gone: whatever was on its way may or may not have arrived, so it is sent again.
@@ -157,6 +180,22 @@ mod tests {
         let (again, _) = queue.take(0, |_| true).unwrap();
         assert_eq!(again, first);
         assert_eq!(queue.len(), 70);
+    }
+
+    #[test]
+    fn what_was_acknowledged_is_sent_again_when_it_is_asked_for_as_far_as_it_is_still_there() {
+        let mut queue = queue_of(KEPT_MAX as i64 + 50);
+        while let Some((carried, _)) = queue.take(0, |_| true) {
+            queue.acknowledged(&carried);
+        }
+        assert_eq!(queue.send_again(1), KEPT_MAX, "the oldest are overwritten");
+        assert_eq!(queue.send_again(1), 0, "they wait already");
+        let (again, readings) = queue.take(0, |_| true).unwrap();
+        assert_eq!((again.sequences[0], readings[0].sequence), (51, 51));
+        assert_eq!(queue.acknowledged(&again).len(), 50);
+        assert_eq!(queue.send_again(60), 41, "and only those from the number on");
+        queue.forget(2);
+        assert_eq!(queue.send_again(1), 0);
     }
 
     #[test]

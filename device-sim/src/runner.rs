@@ -339,8 +339,12 @@ impl Runner {
                 self.clock_ahead = SignedDuration::ZERO;
                 tracing::info!(%device, "sets its clock");
             }
-            // What was acknowledged is gone, and what was not is sent anyway: nothing to do for send_again. The other
-            // commands want a person.
+            Ok(command) if command.kind == "send_again" => {
+                let readings = self.device.send_again(command.from_sequence);
+                self.world.counters.sent_again.add(readings);
+                tracing::info!(%device, from = command.from_sequence, readings, "sends again what it still has");
+            }
+            // The other commands want a person.
             Ok(command) => tracing::info!(%device, kind = command.kind, "heard a command"),
             Err(reason) => tracing::warn!(%device, reason, "cannot read a command"),
         }

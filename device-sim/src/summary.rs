@@ -26,6 +26,8 @@ pub struct Summary {
     pub rejected: u64,
     /// Batches refused whole.
     pub refused: u64,
+    /// Acknowledged readings that devices were asked to send again, and did.
+    pub sent_again: u64,
     /// Connections that came about.
     pub connections: u64,
     /// Measurements out of rhythm.
@@ -37,7 +39,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "seed {}: {} measured, {} acknowledged, {} held; {} batches over {} connections; receipts: {} stored, \
-             {} duplicate, {} conflict, {} rejected; {} batches refused; {} out of rhythm",
+             {} duplicate, {} conflict, {} rejected; {} batches refused; {} sent again when asked; {} out of rhythm",
             self.seed,
             self.measured,
             self.acknowledged,
@@ -49,6 +51,7 @@ impl fmt::Display for Summary {
             self.conflicts,
             self.rejected,
             self.refused,
+            self.sent_again,
             self.moments,
         )
     }
@@ -80,6 +83,7 @@ pub(crate) struct Counters {
     pub(crate) conflicts: Count,
     pub(crate) rejected: Count,
     pub(crate) refused: Count,
+    pub(crate) sent_again: Count,
     pub(crate) connections: Count,
     pub(crate) moments: Count,
 }
@@ -97,6 +101,7 @@ impl Counters {
             conflicts: self.conflicts.get(),
             rejected: self.rejected.get(),
             refused: self.refused.get(),
+            sent_again: self.sent_again.get(),
             connections: self.connections.get(),
             moments: self.moments.get(),
         }

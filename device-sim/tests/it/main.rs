@@ -7,4 +7,6 @@ mod load;
 #[cfg(test)]
 mod mosquitto;
 #[cfg(test)]
+mod send_again;
+#[cfg(test)]
 mod simulation;

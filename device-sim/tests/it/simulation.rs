@@ -17,7 +17,7 @@ use vigie_wire::{Channel, DeviceId, Topic, decode_batch};
 use crate::fake::{Answer, Fake};
 use crate::mosquitto::{Broker, Heard, listen};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Real time, shifted so that every run sees the same dates.
 fn clock() -> Clock {
@@ -26,7 +26,7 @@ fn clock() -> Clock {
     Arc::new(move || at + SignedDuration::try_from(began.elapsed()).unwrap())
 }
 
-fn patients() -> Vec<SimPatient> {
+pub(crate) fn patients() -> Vec<SimPatient> {
     (0..)
         .zip(Profile::ALL)
         .map(|(index, profile)| SimPatient {
@@ -46,7 +46,7 @@ fn patients() -> Vec<SimPatient> {
         .collect()
 }
 
-fn config(address: Address) -> SimConfig {
+pub(crate) fn config(address: Address) -> SimConfig {
     let clock = clock();
     SimConfig {
         speed: 100_000.0,
@@ -62,7 +62,7 @@ async fn completed(config: SimConfig) -> vigie_device_sim::Summary {
 }
 
 /// Readings by device, epoch and sequence; a number with two contents fails.
-fn collect(heard: &[Heard]) -> BTreeMap<(String, u64, i64), vigie_wire::v1::Reading> {
+pub(crate) fn collect(heard: &[Heard]) -> BTreeMap<(String, u64, i64), vigie_wire::v1::Reading> {
     let mut readings = BTreeMap::new();
     for message in heard {
         let topic = Topic::parse(&message.topic).unwrap();
@@ -82,7 +82,7 @@ fn collect(heard: &[Heard]) -> BTreeMap<(String, u64, i64), vigie_wire::v1::Read
 }
 
 /// Hears until the condition holds; the broker may still pass on what it acknowledged.
-async fn hear_until(ear: &mut Receiver<Heard>, enough: impl Fn(&[Heard]) -> bool) -> Vec<Heard> {
+pub(crate) async fn hear_until(ear: &mut Receiver<Heard>, enough: impl Fn(&[Heard]) -> bool) -> Vec<Heard> {
     let mut heard = Vec::new();
     timeout(PATIENCE, async {
         while !enough(&heard) {
