@@ -188,11 +188,7 @@ impl Ingest {
     async fn submit_as(&self, publish: Publish, retained: bool) -> Option<Outcome> {
         let began = Instant::now();
         let received_at = self.clock.now();
-        let content = match self.read(&publish, received_at) {
-            Content::Status(status) if retained => Content::RetainedStatus(Some(status)),
-            Content::Nothing if retained => Content::RetainedStatus(None),
-            content => content,
-        };
+        let content = self.read(&publish, retained, received_at);
         let queued = Instant::now();
         self.timings.add(Step::Decode, queued.duration_since(began));
         let way = self.way(&publish.device)?;
@@ -214,7 +210,7 @@ impl Ingest {
         self.ways.get(usize::try_from(hasher.finish() % self.ways.len() as u64).ok()?)
     }
 
-    fn read(&self, publish: &Publish, received_at: Timestamp) -> Content {
+    fn read(&self, publish: &Publish, retained: bool, received_at: Timestamp) -> Content {
         let refused = |verdict, encoding, rejection| Content::Refused { verdict, encoding, rejection };
         match publish.channel {
             Some(Channel::Readings(encoding)) => {
@@ -228,8 +224,9 @@ impl Ingest {
                     if publish.will {
                         status.state = "offline".into();
                     }
-                    Content::Status(status)
+                    if retained { Content::RetainedStatus(Some(status)) } else { Content::Status(status) }
                 }
+                Ok(None) if retained => Content::RetainedStatus(None),
                 Ok(None) => Content::Nothing,
                 Err(rejection) => refused(Verdict::Invalid, Encoding::Json, rejection),
             },

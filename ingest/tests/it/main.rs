@@ -7,6 +7,7 @@ mod database_away;
 mod epochs;
 mod gaps;
 mod gateways;
+mod retained;
 mod storing;
 
 use std::sync::Arc;
