@@ -14,7 +14,7 @@ use vigie_ingest::{Ingest, Publish};
 use vigie_service::Clock;
 use vigie_store::audit::{self, NewEntry};
 use vigie_store::certificates::{self, Withdrawn};
-use vigie_store::{Database, commands, devices, intake, integrations};
+use vigie_store::{Database, commands, devices, intake, integrations, retained_status};
 use vigie_wire::{Channel, DeviceId};
 
 use crate::device_commands;
@@ -135,6 +135,19 @@ impl Bridge {
         };
         Ok(waiting.into_iter().map(to_outbound).collect())
     }
+
+    async fn retained_status(&self, device: &DeviceId) -> vigie_store::Result<Vec<Outbound>> {
+        let mut tx = self.database.begin().await?;
+        let retained = retained_status::of_device(&mut tx, device.as_str()).await?;
+        tx.commit().await.map_err(vigie_store::Error::from)?;
+        let to_outbound = |payload: Vec<u8>| Outbound {
+            outbox_id: None,
+            channel: Channel::Status,
+            payload: payload.into(),
+            retained: true,
+        };
+        Ok(retained.into_iter().map(to_outbound).collect())
+    }
 }
 
 impl Gateway for Bridge {
@@ -155,17 +168,20 @@ impl Gateway for Bridge {
             .channel
             .filter(|channel| self.teller.wants(*channel))
             .map(|channel| (publish.device.clone(), channel, publish.payload.clone()));
-        let submitted = self
-            .ingest
-            .submit(Publish {
-                device: publish.device,
-                channel: publish.channel,
-                topic: publish.topic,
-                payload: publish.payload,
-                wants_receipts: publish.wants_receipts,
-                will: publish.will,
-            })
-            .await;
+        let retained = publish.retained;
+        let publish = Publish {
+            device: publish.device,
+            channel: publish.channel,
+            topic: publish.topic,
+            payload: publish.payload,
+            wants_receipts: publish.wants_receipts,
+            will: publish.will,
+        };
+        let submitted = if retained {
+            self.ingest.submit_retained(publish).await
+        } else {
+            self.ingest.submit(publish).await
+        };
         let Some(outcome) = submitted else { return Verdict::GoneAway };
         if let Some((device, channel, payload)) = told
             && outcome.verdict == vigie_ingest::Verdict::Taken
@@ -190,12 +206,13 @@ impl Gateway for Bridge {
         let waiting = match channel {
             Channel::Receipts => self.receipts(device).await,
             Channel::Commands => device_commands::waiting(&self.database, device, self.clock.now()).await,
-            Channel::Readings(_) | Channel::Status => return Vec::new(),
+            Channel::Status => self.retained_status(device).await,
+            Channel::Readings(_) => return Vec::new(),
         };
         match waiting {
             Ok(messages) => messages,
             Err(error) => {
-                // They stay in the outbox and are fetched at the next subscription.
+                // It stays where it is and is fetched at the next subscription.
                 tracing::info!(%error, %device, "what waits for the device cannot be fetched now");
                 Vec::new()
             }

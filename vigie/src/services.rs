@@ -177,6 +177,12 @@ impl Services {
             switchboard.clone(),
             storing.stop.clone(),
         ));
+        devices.tasks.spawn(vigie_ingest::gaps::run(
+            asking.clone(),
+            clock.clone(),
+            bounds.gaps,
+            devices.stop.clone(),
+        ));
         devices.tasks.spawn(device_commands::run(
             asking,
             clock.clone(),

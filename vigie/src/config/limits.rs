@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use vigie_broker::{FanoutSettings, Limits, Rate};
+use vigie_ingest::gaps;
 
 use super::{Get, number};
 use crate::usage::usage;
@@ -26,6 +27,7 @@ pub(super) const KEYS: [&str; 11] = [
 pub(crate) struct Bounds {
     pub(crate) listener: Limits,
     pub(crate) fanout: FanoutSettings,
+    pub(crate) gaps: gaps::Settings,
 }
 
 impl Bounds {
@@ -54,7 +56,8 @@ impl Bounds {
         listener.check().map_err(|error| usage(format!("VIGIE_LIMIT_*: {error}")))?;
         let usual = FanoutSettings::default();
         let subscribers_max = count("limit_integrations", usual.subscribers_max, 0, 1_000)?;
-        Ok(Self { listener, fanout: FanoutSettings { subscribers_max, ..usual } })
+        let fanout = FanoutSettings { subscribers_max, ..usual };
+        Ok(Self { listener, fanout, gaps: super::gaps::read(get)? })
     }
 }
 
