@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vigie_store::Tx;
 use vigie_store::commands::{self, Command, CommandKind, NewCommand};
-use vigie_store::ledger_reports::{self, Device};
+use vigie_store::ledger_reports::{self, Device, Prospect};
 use vigie_store::staff::StaffRole;
 use vigie_vitals::DeviceId;
 
@@ -187,7 +187,14 @@ fn shape(device: &Device) -> Value {
         .epochs
         .iter()
         .map(|epoch| {
-            json!({ "epoch": epoch.epoch, "highest": epoch.highest, "missing": epoch.missing, "ranges": epoch.ranges })
+            json!({
+                "epoch": epoch.epoch,
+                "current": epoch.is_current,
+                "highest": epoch.highest,
+                "missing": epoch.missing,
+                "ranges": epoch.ranges,
+                "prospects": epoch.prospects.iter().map(prospect_shape).collect::<Vec<_>>(),
+            })
         })
         .collect();
     json!({
@@ -207,6 +214,17 @@ fn shape(device: &Device) -> Value {
         "missing": device.epochs.iter().map(|epoch| epoch.missing).sum::<i64>(),
         "gaps": gaps,
     })
+}
+
+fn prospect_shape(prospect: &Prospect) -> Value {
+    match prospect {
+        Prospect::WaitedFor => json!({ "state": "waited_for" }),
+        Prospect::AskedFor { tries, next_at } => {
+            json!({ "state": "asked_for", "tries": tries, "next_look_at": next_at })
+        }
+        Prospect::NeverArrived => json!({ "state": "never_arrived" }),
+        Prospect::LostWithMemory => json!({ "state": "lost_with_memory" }),
+    }
 }
 
 fn command_shape(command: &Command) -> Value {
