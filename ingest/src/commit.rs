@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use sha2::{Digest, Sha256};
 use vigie_store::intake::{self, DeviceStatus, NewValue, Quarantined, StoredReading};
-use vigie_store::{Database, Result, gaps, retained_status};
+use vigie_store::{Database, Result, gaps, ledgers, retained_status};
 use vigie_vitals::{DeviceId, PatientId};
 
 use crate::decode::{Decoded, DecodedReading, Rejection, TIME_RELATIVE};
@@ -113,9 +113,9 @@ async fn write(
         intake::insert_values(tx, &writes.values).await?;
     }
     steps.ended(Step::Values);
-    let ledgers = known.to_write();
-    if !ledgers.is_empty() {
-        intake::save_ledgers(tx, &ledgers, now).await?;
+    let touched = known.to_write();
+    if !touched.is_empty() {
+        ledgers::save_ledgers(tx, &touched, now).await?;
     }
     let opened = known.opened();
     if !opened.is_empty() {

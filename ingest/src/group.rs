@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use vigie_store::intake::{self, Holding, StoredReading};
-use vigie_store::{LedgerKey, Ranges, Result, Tx};
+use vigie_store::{LedgerKey, Ranges, Result, Tx, ledgers};
 use vigie_vitals::{DeviceId, PatientId, ReadingKey};
 
 use crate::decode::{Decoded, Rejection};
@@ -110,7 +110,7 @@ impl Known {
             .collect();
         if !refused.is_empty() {
             let watch_until = now.saturating_add(WATCH).unwrap_or(now);
-            let mut locked = intake::lock_ledgers(tx, &refused, now, watch_until).await?;
+            let mut locked = ledgers::lock_ledgers(tx, &refused, now, watch_until).await?;
             for ledger in self.ledgers.iter_mut().filter(|ledger| ledger.written.is_none()) {
                 let found = locked.remove(&ledger.key).ok_or_else(|| {
                     vigie_store::Error::Inconsistent("a ledger is neither there nor made".into())
@@ -132,7 +132,7 @@ impl Known {
         if pairs.is_empty() {
             return Ok(());
         }
-        let mut extended = intake::extend_ledgers(tx, &pairs, now).await?.into_iter();
+        let mut extended = ledgers::extend_ledgers(tx, &pairs, now).await?.into_iter();
         for (ledger, numbers) in self.ledgers.iter_mut().zip(wanted) {
             if numbers.is_empty() {
                 continue;
@@ -216,11 +216,13 @@ impl Known {
 
     /// Gaps that this transaction opens: the first and the last number that were jumped over.
     pub(crate) fn opened(&self) -> Vec<(&LedgerKey, i64, i64)> {
-        let opened = |ledger: &'_ Ledger| ledger.after().opened_above(ledger.highest_before);
-        self.ledgers
-            .iter()
-            .filter_map(|ledger| opened(ledger).map(|(first, last)| (&ledger.key, first, last)))
-            .collect()
+        let mut opened = Vec::new();
+        for ledger in &self.ledgers {
+            if let Some((first, last)) = ledger.after().opened_above(ledger.highest_before) {
+                opened.push((&ledger.key, first, last));
+            }
+        }
+        opened
     }
 
     /// The ledger of a publish.

@@ -22,6 +22,7 @@ pub mod intake;
 pub mod integrations;
 pub mod judgement;
 pub mod ledger_reports;
+pub mod ledgers;
 mod migrate;
 pub mod patients;
 mod ranges;

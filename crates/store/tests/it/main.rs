@@ -6,6 +6,7 @@ mod certificates;
 mod clocks;
 mod commands;
 mod devices;
+mod epochs;
 mod integrations;
 mod report_activity;
 mod report_deliveries;
