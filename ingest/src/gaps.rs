@@ -77,8 +77,7 @@ fn plan(watched: &Watched, settings: Settings, now: Timestamp) -> Plan {
             plan.closed.push(gap.first);
             continue;
         };
-        // What was measured in an epoch that is over is gone with the memory; who was revoked does not come back.
-        if !watched.is_current || watched.is_revoked {
+        if watched.is_revoked {
             plan.given_up.push(gap.first);
             continue;
         }
@@ -86,6 +85,16 @@ fn plan(watched: &Watched, settings: Settings, now: Timestamp) -> Plan {
             continue;
         }
         let again = |tries| now.saturating_add(settings.pause(tries)).unwrap_or(now);
+        if !watched.is_current {
+            // What was measured in an epoch that is over is gone with the memory: the device is not asked. The gap is
+            // not forgotten at once, for a late message of an earlier epoch makes that one look like the present.
+            if gap.tries >= settings.tries {
+                plan.given_up.push(gap.first);
+            } else {
+                plan.look_again.push((gap.first, gap.tries + 1, again(gap.tries + 1)));
+            }
+            continue;
+        }
         if watched.waiting_from.is_some_and(|from| from <= lowest) {
             // Asked already, and the device has not come for it.
             plan.look_again.push((gap.first, gap.tries, again(gap.tries)));

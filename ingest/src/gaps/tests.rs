@@ -77,7 +77,11 @@ fn nobody_is_asked_in_an_epoch_that_is_over_nor_after_it_was_revoked_nor_twice_a
     let base = watched(&[(1, 2), (9, 9)], vec![gap(3, 8, "2026-11-24T09:00:00Z")]);
     let decide = |watched: Watched| plan(&watched, Settings::default(), noon());
     let given_up = Plan { given_up: vec![3], ..Plan::default() };
-    assert_eq!(decide(Watched { is_current: false, ..base.clone() }), given_up);
+    let mut past = Watched { is_current: false, ..base.clone() };
+    let looked_at = vec![(3, 1, at("2026-11-24T13:00:00Z"))];
+    assert_eq!(decide(past.clone()), Plan { look_again: looked_at, ..Plan::default() });
+    past.gaps[0].tries = 4;
+    assert_eq!(decide(past), given_up);
     assert_eq!(decide(Watched { is_revoked: true, ..base.clone() }), given_up);
     let waits = decide(Watched { waiting_from: Some(3), ..base.clone() });
     assert_eq!((waits.ask, waits.look_again), (None, vec![(3, 0, at("2026-11-24T13:00:00Z"))]));

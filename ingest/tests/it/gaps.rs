@@ -116,6 +116,15 @@ async fn a_request_that_the_device_did_not_fetch_is_not_repeated_and_goes_with_i
     scene.database.query("INSERT INTO ledger VALUES ('d-1', 0, '{[1,2)}', '2026-11-28 20:00Z')");
     scene.look(noon() + SignedDuration::from_hours(130)).await;
     assert_eq!(scene.asked(), ["d-1|3|cancelled|Vigie|3–4 (1/4)"]);
+    // That was a late message only: it is asked again. Then it does go on in the other epoch.
+    scene.database.query("UPDATE ledger SET used_at = '2026-11-30Z' WHERE epoch = 1");
+    scene.look(noon() + SignedDuration::from_hours(200)).await;
+    assert_eq!(scene.asked()[1..], ["d-1|3|queued|Vigie|3–4 (3/4)"]);
+    scene.database.query("UPDATE ledger SET used_at = '2026-12-10Z' WHERE epoch = 0");
+    for hours in [300, 400] {
+        scene.look(noon() + SignedDuration::from_hours(hours)).await;
+    }
+    assert_eq!(scene.asked()[1..], ["d-1|3|cancelled|Vigie|3–4 (3/4)"]);
     assert_eq!(scene.database.value("SELECT count(*) FROM ledger_gap"), "0");
 }
 
