@@ -115,8 +115,18 @@ impl Paho {
 
     /// The next receipt, as its bytes.
     pub(crate) async fn receipt_bytes(&mut self) -> Vec<u8> {
+        self.message("receipts").await
+    }
+
+    /// The next command.
+    pub(crate) async fn command_heard(&mut self) -> Value {
+        serde_json::from_slice(&self.message("commands").await).unwrap()
+    }
+
+    /// The next message, which must be on this channel.
+    async fn message(&mut self, channel: &str) -> Vec<u8> {
         let message = self.event("message").await;
-        assert_eq!(message["topic"], self.topic("receipts"));
+        assert_eq!(message["topic"], self.topic(channel));
         let hexadecimal = message["payload"].as_str().unwrap();
         let byte = |at| u8::from_str_radix(&hexadecimal[at..at + 2], 16).unwrap();
         (0..hexadecimal.len()).step_by(2).map(byte).collect()
