@@ -75,7 +75,10 @@ fn as_document(problem: &Problem, texts: Texts, id: &RequestId, from: &HeaderMap
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if problem.status == StatusCode::UNAUTHORIZED {
-        headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        headers.insert(
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static(problem.challenge.unwrap_or("Bearer")),
+        );
     }
     response
 }

@@ -11,6 +11,7 @@ mod access;
 mod api;
 mod app;
 mod edge;
+mod intake;
 mod issuer;
 mod live;
 mod pages;
@@ -28,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 pub use access::password::hash_password;
 pub use access::session::issue_token;
 pub use app::{App, Settings};
+pub use intake::{Intake, IntakeLimits, IntakeUnavailable, Pending, ReadingIntake, SentBatch, TakenBatch};
 pub use issuer::{IssuedCertificate, Issuer, IssuerError};
 pub use routes::{Access, RouteInfo, route_list, router};
 

@@ -15,11 +15,13 @@ pub(crate) struct Problem {
     pub(crate) detail: Option<String>,
     /// Seconds after which trying again makes sense.
     pub(crate) retry_after: Option<u64>,
+    /// With 401: how to log in, where it is not by a session.
+    pub(crate) challenge: Option<&'static str>,
 }
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str) -> Self {
-        Self { status, code, detail: None, retry_after: None }
+        Self { status, code, detail: None, retry_after: None, challenge: None }
     }
 
     pub(crate) fn with(mut self, detail: impl std::fmt::Display) -> Self {

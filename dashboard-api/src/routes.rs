@@ -31,6 +31,8 @@ pub enum Access {
     Devices,
     /// Who asks something of a device: nurses and technicians.
     DeviceCommands,
+    /// A device, by its own secret, which the handler checks. No session opens it.
+    Device,
 }
 
 impl Access {
@@ -45,6 +47,7 @@ impl Access {
             Self::Prescriber => role == StaffRole::Physician,
             Self::Devices => role != StaffRole::Administrator,
             Self::DeviceCommands => matches!(role, StaffRole::Nurse | StaffRole::Technician),
+            Self::Device => false,
         }
     }
 }
@@ -73,7 +76,7 @@ struct Route {
     handler: MethodRouter<App>,
 }
 
-/// One request body is small; readings come by MQTT, not here.
+/// One request body is small; what takes readings reads its body itself.
 const BODY_MAX: usize = 64 * 1024;
 
 fn page(method: &'static str, path: &'static str, access: Access, handler: MethodRouter<App>) -> Route {
@@ -85,7 +88,7 @@ fn api_route(method: &'static str, path: &'static str, access: Access, handler: 
 }
 
 fn api_routes() -> Vec<Route> {
-    use Access::{Clinical, DeviceCommands, Devices, Everybody, Prescriber, Staff};
+    use Access::{Clinical, Device, DeviceCommands, Devices, Everybody, Prescriber, Staff};
     vec![
         api_route("POST", "/api/v1/session", Everybody, post(api::session::open)),
         api_route("GET", "/api/v1/session", Staff, get(api::session::show)),
@@ -126,6 +129,7 @@ fn api_routes() -> Vec<Route> {
             DeviceCommands,
             post(api::devices::cancel),
         ),
+        api_route("POST", "/api/v1/devices/{id}/readings", Device, post(api::readings::take)),
         // No session: what a device shows is checked there.
         api_route("POST", "/api/v1/device-certificates", Everybody, post(api::certificates::issue)),
         api_route("GET", "/api/v1/events", Staff, get(api::events::follow)),

@@ -5,6 +5,7 @@ mod commands;
 mod config;
 mod device_commands;
 mod gateway;
+mod http_intake;
 mod locate;
 mod services;
 mod telling;

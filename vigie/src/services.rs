@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vigie_broker::{Carrier, Fanout, Switchboard};
-use vigie_dashboard_api::App;
+use vigie_dashboard_api::{App, Intake, IntakeLimits};
 use vigie_ingest::Ingest;
 use vigie_reports::delivery::{self, Mailer};
 use vigie_reports::maker::Maker;
@@ -23,6 +23,7 @@ use crate::authority::Signer;
 use crate::config::{Bounds, Ca, Commands, Doors, NO_DOMAIN, Reports, message_domain};
 use crate::device_commands;
 use crate::gateway::{Bridge, beat, cut_withdrawn, forget_delivered};
+use crate::http_intake::{HttpIntake, Inlet};
 use crate::telling::Teller;
 
 /// Which roles a process has.
@@ -119,10 +120,11 @@ impl Services {
             databases: Vec::new(),
         };
         let committed = Arc::new(Notify::new());
+        let mut inlet = None;
         if let Some(listener) = mqtt {
             let mut listeners = vec![(Carrier::default(), listener)];
             listeners.extend(doors.into_iter().map(|(_, carrier, listener)| (carrier, listener)));
-            services.start_gateway(listeners, &settings, &clock, &committed).await?;
+            inlet = Some(services.start_gateway(listeners, &settings, &clock, &committed).await?);
         }
         if roles.alerts {
             services.start_alerts(&settings, &clock, &committed).await?;
@@ -131,7 +133,11 @@ impl Services {
             services.start_reports(&settings, &clock).await?;
         }
         if let Some(listener) = http {
-            services.start_dashboard(listener, &settings, &clock).await?;
+            let inlet = match inlet {
+                Some(inlet) => inlet,
+                None => services.start_ingest_of_dashboard(&settings, &clock, &committed).await?,
+            };
+            services.start_dashboard(listener, &settings, &clock, inlet).await?;
         }
         Ok(services)
     }
@@ -142,7 +148,7 @@ impl Services {
         settings: &Settings,
         clock: &Clock,
         committed: &Arc<Notify>,
-    ) -> Result<()> {
+    ) -> Result<Inlet> {
         // Separate pools: a storm of log-ins must not keep readings from being stored.
         let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
         let bounds = &settings.bounds;
@@ -162,6 +168,12 @@ impl Services {
         storing.tasks.spawn(keeper.run(storing.stop.clone()));
         let (teller, telling) = Teller::new(fanout);
         storing.tasks.spawn(telling.run(asking.clone(), storing.stop.clone()));
+        let inlet = Inlet {
+            ingest: ingest.clone(),
+            teller: Some(teller.clone()),
+            tasks: devices.tasks.clone(),
+            stop: devices.stop.clone(),
+        };
         let (bridge, delivered) = Bridge::new(asking.clone(), ingest, teller, clock.clone());
         storing.tasks.spawn(forget_delivered(asking.clone(), clock.clone(), delivered, storing.stop.clone()));
         storing.tasks.spawn(beat(
@@ -204,7 +216,30 @@ impl Services {
         }
         self.stages.push(devices);
         self.stages.push(storing);
-        Ok(())
+        Ok(inlet)
+    }
+
+    /// Where no gateway runs in this process: what comes over HTTP is stored here all the same.
+    async fn start_ingest_of_dashboard(
+        &mut self,
+        settings: &Settings,
+        clock: &Clock,
+        committed: &Arc<Notify>,
+    ) -> Result<Inlet> {
+        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        let (taking, storing) = (Stage::new(), Stage::new());
+        let ingest = Ingest::start(
+            writing,
+            clock.clone(),
+            vigie_ingest::Config::default(),
+            Arc::clone(committed),
+            &storing.tasks,
+            &storing.stop,
+        );
+        let inlet = Inlet { ingest, teller: None, tasks: taking.tasks.clone(), stop: taking.stop.clone() };
+        self.stages.push(taking);
+        self.stages.push(storing);
+        Ok(inlet)
     }
 
     async fn start_alerts(
@@ -285,8 +320,14 @@ impl Services {
         listener: TcpListener,
         settings: &Settings,
         clock: &Clock,
+        inlet: Inlet,
     ) -> Result<()> {
         let database = self.connect(&settings.database_url, Role::Dashboard, 12).await?;
+        let limits = IntakeLimits::default();
+        // One for each log-in that is checked, and one to forget receipts that were answered.
+        let connections = u32::try_from(limits.checks_max + 1).unwrap_or(3);
+        let asking = self.connect(&settings.database_url, Role::Gateway, connections).await?;
+        let intake = HttpIntake::new(inlet, asking, clock.clone());
         let app = App::new(
             database,
             clock.clone(),
@@ -295,7 +336,7 @@ impl Services {
                 schedule: settings.reports.schedule,
                 mssante_domains: settings.reports.mssante_domains.clone(),
                 issuer: signer(&settings.ca),
-                command_lives: settings.commands.lives,
+                intake: Some(Intake::new(Arc::new(intake), limits)),
                 ..vigie_dashboard_api::Settings::default()
             },
         );

@@ -10,6 +10,7 @@ pub(crate) mod extract;
 pub(crate) mod health;
 pub(crate) mod openapi;
 pub(crate) mod patients;
+pub(crate) mod readings;
 pub(crate) mod reports;
 pub(crate) mod rules;
 pub(crate) mod session;

@@ -11,6 +11,7 @@ mod access;
 mod alerts;
 mod certificates;
 mod events;
+mod intake;
 mod login;
 mod pages;
 mod patients;
