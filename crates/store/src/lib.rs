@@ -14,6 +14,7 @@ pub mod certificates;
 pub mod clocks;
 pub mod commands;
 mod database;
+pub mod device_certificates;
 pub mod devices;
 mod error;
 pub mod events;
