@@ -10,6 +10,7 @@
 mod access;
 mod api;
 mod app;
+mod device_work;
 mod edge;
 mod intake;
 mod issuer;

@@ -141,7 +141,7 @@ fn api_routes() -> Vec<Route> {
 }
 
 fn page_routes() -> Vec<Route> {
-    use Access::{Clinical, Everybody, Prescriber, Staff};
+    use Access::{Clinical, DeviceCommands, Devices, Everybody, Prescriber, Staff};
     vec![
         page("GET", "/login", Everybody, get(pages::login::form)),
         page("POST", "/login", Everybody, post(pages::login::submit)),
@@ -151,6 +151,10 @@ fn page_routes() -> Vec<Route> {
         page("GET", "/", Staff, get(pages::worklist::home)),
         page("GET", "/patients", Clinical, get(pages::worklist::all_patients)),
         page("GET", "/patients/{id}", Clinical, get(pages::patient::show)),
+        page("GET", "/devices", Devices, get(pages::devices::list)),
+        page("GET", "/devices/{id}", Devices, get(pages::devices::show)),
+        page("POST", "/devices/{id}/commands", DeviceCommands, post(pages::devices::ask)),
+        page("POST", "/devices/{id}/commands/{command}/cancel", DeviceCommands, post(pages::devices::cancel)),
         page("GET", "/reports", Clinical, get(pages::reports::overview)),
         page("GET", "/patients/{id}/reports/{week}", Clinical, get(api::reports::show)),
         page("POST", "/patients/{id}/reports/{week}/corrections", Clinical, post(pages::reports::correct)),

@@ -6,27 +6,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use vigie_store::Tx;
-use vigie_store::commands::{self, Command, CommandKind, NewCommand};
-use vigie_store::ledger_reports::{self, Device, Prospect};
-use vigie_store::staff::StaffRole;
-use vigie_vitals::DeviceId;
+use vigie_store::commands::{self, Command};
+use vigie_store::ledger_reports::{self, Device};
 
 use crate::access::guard::Caller;
 use crate::api::extract::{Id, Json, Query};
 use crate::app::{App, commit};
+use crate::device_work::{self, Asked, COMMANDS_MAX, visible};
 use crate::problem::Problem;
-use crate::work::check_reason;
 
 /// Devices of one list.
-const DEVICES_MAX: i64 = 5_000;
-/// Commands shown of one device, newest first.
-const COMMANDS_MAX: i64 = 100;
-/// Commands that may wait for one device; over it one has to be cancelled first.
-const QUEUED_MAX: usize = 20;
-/// What a small display can show.
-const MESSAGE_MAX: usize = 200;
-
+pub(crate) const DEVICES_MAX: i64 = 5_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
@@ -82,41 +72,6 @@ pub(crate) async fn list_commands(
     Ok(Answer(json!({ "commands": commands, "next": null })).into_response())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Asked {
-    kind: String,
-    #[serde(default)]
-    from_sequence: Option<i64>,
-    #[serde(default)]
-    message: String,
-    reason: String,
-}
-
-impl Asked {
-    fn check(&self, role: StaffRole) -> Result<CommandKind, Problem> {
-        let names = CommandKind::ALL.map(CommandKind::as_str).join(", ");
-        let kind = CommandKind::parse(&self.kind)
-            .ok_or_else(|| Problem::invalid(format!("kind is one of {names}")))?;
-        if (kind == CommandKind::SendAgain) != self.from_sequence.is_some_and(|from| from > 0) {
-            return Err(Problem::invalid("send_again, and only it, needs from_sequence, from 1 on"));
-        }
-        if (kind == CommandKind::ShowMessage) == self.message.trim().is_empty() {
-            return Err(Problem::invalid("show_message, and only it, needs a message"));
-        }
-        if self.message.chars().count() > MESSAGE_MAX || self.message.contains('\0') {
-            return Err(Problem::invalid(format!(
-                "a message has at most {MESSAGE_MAX} characters, and no NUL"
-            )));
-        }
-        if kind == CommandKind::ShowMessage && role == StaffRole::Technician {
-            return Err(Problem::forbidden().with("messages to patients are for those who look after them"));
-        }
-        check_reason(&self.reason)?;
-        Ok(kind)
-    }
-}
-
 /// Queues a command. A device that is connected has it within seconds.
 pub(crate) async fn ask(
     State(app): State<App>,
@@ -124,32 +79,7 @@ pub(crate) async fn ask(
     Id(id): Id<String>,
     Json(body): Json<Asked>,
 ) -> Result<Response, Problem> {
-    let mut tx = app.begin_as(caller.account.id).await?;
-    let device = visible(&mut tx, &app, &id).await?;
-    let kind = body.check(caller.account.role)?;
-    if device.revoked_at.is_some() {
-        return Err(Problem::conflict("the device is revoked"));
-    }
-    let before = commands::of_device(&mut tx, &id, COMMANDS_MAX).await?;
-    if before.iter().filter(|command| command.state == "queued").count() >= QUEUED_MAX {
-        return Err(Problem::conflict(format!("{QUEUED_MAX} commands wait for this device already")));
-    }
-    let now = app.clock().now();
-    let command = NewCommand {
-        device: &DeviceId(id.clone()),
-        kind,
-        from_sequence: body.from_sequence,
-        message: body.message.trim(),
-        reason: body.reason.trim(),
-        asked_by: Some(caller.account.id),
-        asked_by_name: &caller.account.display_name,
-        asked_at: now,
-        expires_at: now + app.settings().command_lives.of(kind),
-    };
-    let command = commands::ask(&mut tx, &command).await?;
-    let detail = format!("{id} {} {command}", kind.as_str());
-    caller.audit(&mut tx, &app, "device.command", device.patient, &detail).await?;
-    commit(tx).await?;
+    let command = device_work::ask(&app, &caller, &id, &body).await?;
     Ok((StatusCode::CREATED, Answer(json!({ "id": command, "state": "queued" }))).into_response())
 }
 
@@ -159,27 +89,8 @@ pub(crate) async fn cancel(
     caller: Caller,
     Path((id, command)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let command: i64 = command.parse().map_err(|_| Problem::not_found())?;
-    let mut tx = app.begin_as(caller.account.id).await?;
-    let device = visible(&mut tx, &app, &id).await?;
-    let now = app.clock().now();
-    let cancelled = commands::cancel(&mut tx, &id, command, &caller.account.display_name, now)
-        .await?
-        .ok_or_else(Problem::not_found)?;
-    if !cancelled {
-        return Err(Problem::conflict("the device has it already, or it has ended"));
-    }
-    caller.audit(&mut tx, &app, "device.command.cancel", device.patient, &format!("{id} {command}")).await?;
-    commit(tx).await?;
+    let command = device_work::cancel(&app, &caller, &id, &command).await?;
     Ok(Answer(json!({ "id": command, "state": "cancelled" })).into_response())
-}
-
-async fn visible(tx: &mut Tx, app: &App, id: &str) -> Result<Device, Problem> {
-    // The alphabet of device ids; anything else names nothing.
-    if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
-        return Err(Problem::not_found());
-    }
-    ledger_reports::device(tx, id, app.clock().now()).await?.ok_or_else(Problem::not_found)
 }
 
 fn shape(device: &Device) -> Value {

@@ -3,6 +3,8 @@
 mod alert_views;
 pub(crate) mod assets;
 mod charts;
+mod device_views;
+pub(crate) mod devices;
 pub(crate) mod forms;
 pub(crate) mod login;
 pub(crate) mod patient;
@@ -53,6 +55,10 @@ impl Shell {
 
     pub(crate) fn is_clinical(&self) -> bool {
         self.user.as_ref().is_some_and(|user| crate::routes::Access::Clinical.admits(user.role))
+    }
+
+    pub(crate) fn sees_devices(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| crate::routes::Access::Devices.admits(user.role))
     }
 
     pub(crate) fn role_word(&self) -> String {

@@ -22,6 +22,7 @@ use crate::api::extract::{Id, Query};
 use crate::app::{App, commit};
 use crate::pages::alert_views::{AlertCard, ClosedAlert, card, closed};
 use crate::pages::charts::{Sources, chart, display_unit};
+use crate::pages::device_views::{kind_word, state_word};
 use crate::pages::reports::{OnPage, ReportRow, on_page};
 use crate::pages::views::{PersonView, StandingView, When, person, standing, when};
 use crate::pages::{Shell, html};
@@ -416,9 +417,7 @@ fn reason_words(version: &RuleVersion, t: Texts) -> String {
 fn device_row(device: &Device, zone: &jiff::tz::TimeZone, now: Timestamp, t: Texts) -> DeviceRow {
     let mut state: Vec<String> = Vec::new();
     if let Some(said) = &device.state {
-        let key = format!("device.state.{said}");
-        let text = t.get(&key);
-        state.push(if text == key { said.clone() } else { text.to_owned() });
+        state.push(state_word(said, t));
     }
     if let Some(battery) = device.battery_percent {
         state.push(t.with("device.battery", "n", battery));
@@ -426,14 +425,9 @@ fn device_row(device: &Device, zone: &jiff::tz::TimeZone, now: Timestamp, t: Tex
     if let Some(until) = device.until {
         state.push(t.with("device.until", "at", words::moment(until, zone, now, t)));
     }
-    let key = format!("device.kind.{}", device.kind);
-    let kind = match t.get(&key) {
-        text if text == key => device.kind.clone(),
-        text => text.to_owned(),
-    };
     DeviceRow {
         id: device.id.to_string(),
-        kind,
+        kind: kind_word(&device.kind, t),
         held: device.until.is_none_or(|until| until > now),
         last: device.last_reading_at.max(device.status_at).map(|at| when(at, zone, now, t)),
         state: state.join(", "),

@@ -41,6 +41,8 @@ fn body(route: &RouteInfo, base: &str) -> (&'static str, String) {
         ("POST", "/api/v1/device-certificates") => {
             (JSON, json!({ "device": "dev-1", "claim": "x", "request": "x" }).to_string())
         }
+        ("POST", "/devices/{id}/commands") => (FORM, "kind=repeat_measure&reason=odd+value".into()),
+        ("POST", "/devices/{id}/commands/{command}/cancel") => (FORM, String::new()),
         ("POST", "/login") => (FORM, "login=nobody&password=x".into()),
         ("POST", "/logout") => ("", String::new()),
         ("POST", "/language") => (FORM, "language=en&to=/".into()),

@@ -10,6 +10,7 @@
 mod access;
 mod alerts;
 mod certificates;
+mod devices;
 mod events;
 mod intake;
 mod login;
