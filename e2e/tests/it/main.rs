@@ -13,6 +13,7 @@ mod bad_inputs;
 mod bad_manners;
 mod clients;
 mod dependency_table;
+mod device_page;
 mod duplicates;
 mod first_minute;
 mod http_intake;
