@@ -52,8 +52,14 @@ pub(crate) async fn commit(database: &Database, group: &[Pending], steps: &mut S
             }
             Content::Status(status) => {
                 let device = pending.publish.device.as_str();
-                intake::save_status(&mut tx, device, status, pending.received_at).await?;
-                (Verdict::Taken, None)
+                if intake::save_status(&mut tx, device, status, pending.received_at).await? {
+                    (Verdict::Taken, None)
+                } else {
+                    let rejection =
+                        Rejection::new(None, "unknown_device", "no device of this id is enrolled");
+                    writes.quarantine.push(quarantined(pending, None, &rejection));
+                    (Verdict::Invalid, None)
+                }
             }
             Content::RetainedStatus(status) => {
                 keep_status(&mut tx, pending, status.as_ref()).await?;

@@ -202,6 +202,31 @@ pub async fn waiting(tx: &mut Tx, device: &str, now: Timestamp, most: i64) -> Re
         .collect())
 }
 
+/// The same for any of these devices.
+pub async fn waiting_for_any(
+    tx: &mut Tx,
+    devices: &[String],
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<Waiting>> {
+    Ok(sqlx::query_as!(
+        Waiting,
+        r#"
+        SELECT o.id AS outbox_id, c.id, c.device_id AS device, c.kind, c.from_sequence, c.message
+        FROM device_outbox o JOIN device_command c ON c.id = o.command_id
+        WHERE o.device_id = ANY($1) AND o.channel = 'commands' AND c.state = 'queued' AND c.expires_at > $2
+          AND c.patient_id IS NOT DISTINCT FROM
+              (SELECT a.patient_id FROM device_assignment a WHERE a.device_id = c.device_id AND a.held @> $2::timestamptz)
+        ORDER BY o.id LIMIT $3
+        "#,
+        devices,
+        now.to_sqlx() as _,
+        most
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
 /// Devices to which something was asked since a moment and not delivered yet: those that are connected get it at
 /// once. The caller looks back further than any transaction lasts, since commits come in any order.
 pub async fn asked_since(tx: &mut Tx, since: Timestamp, most: i64) -> Result<Vec<String>> {

@@ -117,6 +117,30 @@ pub async fn last_beat(tx: &mut Tx, role: &str, instance: &str) -> Result<Option
     Ok(at.map(|t| t.to_jiff()))
 }
 
+/// Instances whose last sign of life in any of these roles lies between two moments, at most `most`, those first that
+/// have been silent for the shortest time.
+pub async fn silent_instances(
+    tx: &mut Tx,
+    roles: &[&str],
+    from: Timestamp,
+    until: Timestamp,
+    most: i64,
+) -> Result<Vec<String>> {
+    let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+    Ok(sqlx::query_scalar!(
+        r#"
+        SELECT instance FROM service_beat WHERE role = ANY($1)
+        GROUP BY instance HAVING max(at) >= $2 AND max(at) < $3 ORDER BY max(at) DESC LIMIT $4
+        "#,
+        &roles,
+        from.to_sqlx() as _,
+        until.to_sqlx() as _,
+        most
+    )
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
 /// Makes sure that the coming months have their partition (nothing to do with TimescaleDB).
 pub async fn ensure_partitions(tx: &mut Tx, now: Timestamp) -> Result<()> {
     let made = sqlx::query_scalar!(

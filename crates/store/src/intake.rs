@@ -327,14 +327,17 @@ pub async fn waiting_for_device(
     .await?)
 }
 
-/// What waits for any of these devices, oldest first, at most `most`; each with its device.
-pub async fn waiting_for_devices(
+/// Receipts that wait for any of these devices, oldest first, at most `most`; each with its device.
+pub async fn receipts_waiting(
     tx: &mut Tx,
     devices: &[String],
     most: i64,
 ) -> Result<Vec<(String, OutboxMessage)>> {
     let rows = sqlx::query!(
-        "SELECT id, device_id, channel, payload FROM device_outbox WHERE device_id = ANY($1) ORDER BY id LIMIT $2",
+        r#"
+        SELECT id, device_id, channel, payload FROM device_outbox
+        WHERE device_id = ANY($1) AND channel = 'receipts' ORDER BY id LIMIT $2
+        "#,
         devices,
         most
     )
@@ -378,22 +381,25 @@ pub struct DeviceStatus {
     pub queue_length: Option<i32>,
 }
 
-/// Keeps a device's status; an older one never replaces a newer one.
+/// Keeps a device's status; an older one never replaces a newer one. `false`, and nothing is kept: no such device.
 pub async fn save_status(
     tx: &mut Tx,
     device: &str,
     status: &DeviceStatus,
     received_at: Timestamp,
-) -> Result<()> {
-    sqlx::query!(
+) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
         r#"
-        INSERT INTO device_status AS s (device_id, state, battery_percent, firmware, clock, queue_length, received_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (device_id) DO UPDATE SET
-            state = excluded.state, battery_percent = coalesce(excluded.battery_percent, s.battery_percent),
-            firmware = coalesce(excluded.firmware, s.firmware), clock = coalesce(excluded.clock, s.clock),
-            queue_length = coalesce(excluded.queue_length, s.queue_length), received_at = excluded.received_at
-        WHERE s.received_at <= excluded.received_at
+        WITH known AS (SELECT id FROM device WHERE id = $1),
+        kept AS (
+            INSERT INTO device_status AS s (device_id, state, battery_percent, firmware, clock, queue_length, received_at)
+            SELECT id, $2, $3::int, $4, $5, $6::int, $7::timestamptz FROM known
+            ON CONFLICT (device_id) DO UPDATE SET
+                state = excluded.state, battery_percent = coalesce(excluded.battery_percent, s.battery_percent),
+                firmware = coalesce(excluded.firmware, s.firmware), clock = coalesce(excluded.clock, s.clock),
+                queue_length = coalesce(excluded.queue_length, s.queue_length), received_at = excluded.received_at
+            WHERE s.received_at <= excluded.received_at)
+        SELECT EXISTS (SELECT FROM known) AS "known!"
         "#,
         device,
         status.state,
@@ -403,7 +409,6 @@ pub async fn save_status(
         status.queue_length,
         received_at.to_sqlx() as _
     )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+    .fetch_one(&mut **tx)
+    .await?)
 }

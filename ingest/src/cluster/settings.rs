@@ -19,15 +19,19 @@ pub struct Settings {
     pub port: u16,
     /// TLS, unless the way is trusted.
     pub tls: Option<Tls>,
-    /// User name and password, if the cluster asks for them.
-    pub login: Option<(String, String)>,
+    /// Log-in, if the cluster asks for one.
+    pub login: Option<Login>,
     /// Client id: the same at every start of this instance, and of no other one.
     pub client_id: String,
     /// Messages that the cluster may send ahead of our acknowledgements (256). When it is reached the cluster holds
-    /// the rest back; a cluster that does not is cut off.
+    /// the rest back. One that does not is borne up to 64 MiB, and cut off beyond.
     pub receive_maximum: u16,
-    /// How long the cluster keeps our session while we are away (24 h). After that it forgets what it held for us.
+    /// How long the cluster keeps our session while we are away (a week). After that it forgets what it held for us.
     pub session_expiry: Duration,
+    /// Deal the messages out among all processes (`$share/vigie/...`) instead of giving each of them every one (off). For
+    /// clusters that keep shared subscriptions over their own restart: mosquitto 2.0 forgets them, and drops what it
+    /// acknowledges to devices until Vigie is connected again.
+    pub share: bool,
     /// Larger packets end the connection, since MQTT knows no other way to refuse one (1 MiB and a bit, ingest's
     /// own limit plus a topic).
     pub packet_bytes_max: u32,
@@ -35,6 +39,22 @@ pub struct Settings {
     pub publishes_in_flight: u16,
     /// Seconds of silence after which the connection is checked.
     pub keep_alive: Duration,
+}
+
+/// User name and password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Who Vigie is for the cluster.
+    pub user: String,
+    /// Empty where a certificate says it already.
+    pub password: String,
+}
+
+impl std::fmt::Debug for Login {
+    /// Without the password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
 }
 
 /// What proves who the cluster is, and who we are. All of it PEM.
@@ -56,9 +76,9 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// The files given for TLS cannot be used.
+/// What was given cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub enum SettingsError {
     /// A file is no PEM of what it should be.
     #[error("{what}: {cause}")]
     Pem {
@@ -71,11 +91,22 @@ pub enum TlsError {
     #[error("there is no authority to trust in the file, or none on this system")]
     NoAuthority,
     /// The certificate and its key do not fit, or TLS cannot be set up.
-    #[error(transparent)]
+    #[error("TLS: {0}")]
     Rustls(#[from] rustls::Error),
+    /// The window must let something through.
+    #[error("the receive maximum is at least 1")]
+    ReceiveMaximum,
+    /// What stands for the device where a topic names none is no device id.
+    #[error(transparent)]
+    Device(#[from] vigie_wire::DeviceIdError),
 }
 
 impl Settings {
+    /// Can a source be made of this? What [`super::Source::new`] refuses is refused here, without a database.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.to_options().map(drop)
+    }
+
     /// Defaults for a cluster at this address.
     pub fn new(host: String, port: u16, client_id: String) -> Self {
         Self {
@@ -85,21 +116,35 @@ impl Settings {
             login: None,
             client_id,
             receive_maximum: 256,
-            session_expiry: Duration::from_secs(24 * 3_600),
+            share: false,
+            session_expiry: Duration::from_secs(7 * 24 * 3_600),
             packet_bytes_max: (1 << 20) + 65_536,
             publishes_in_flight: 32,
             keep_alive: Duration::from_secs(20),
         }
     }
 
-    /// As rumqttc wants it.
-    pub(super) fn to_options(&self) -> Result<MqttOptions, TlsError> {
+    /// The session in words: who has it, and where. Names it in `service_beat`.
+    pub fn session(&self) -> String {
+        format!("{}{}", self.client_id, self.place())
+    }
+
+    /// The part of [`Settings::session`] that all sessions in this cluster share.
+    pub(super) fn place(&self) -> String {
+        format!("@{}:{}", self.host, self.port)
+    }
+
+    /// As rumqttc wants it. Reads what is given for TLS, so that mistakes show before anything is connected.
+    pub(super) fn to_options(&self) -> Result<MqttOptions, SettingsError> {
+        if self.receive_maximum == 0 {
+            return Err(SettingsError::ReceiveMaximum);
+        }
         let mut options = MqttOptions::new(&self.client_id, &self.host, self.port);
         if let Some(tls) = &self.tls {
             let config = TlsConfiguration::Rustls(Arc::new(tls.to_config()?));
             options.set_transport(Transport::tls_with_config(config));
         }
-        if let Some((user, password)) = &self.login {
+        if let Some(Login { user, password }) = &self.login {
             options.set_credentials(user, password);
         }
         let mut properties = ConnectProperties::new();
@@ -117,7 +162,7 @@ impl Settings {
 }
 
 impl Tls {
-    fn to_config(&self) -> Result<ClientConfig, TlsError> {
+    fn to_config(&self) -> Result<ClientConfig, SettingsError> {
         let mut roots = RootCertStore::empty();
         match &self.authorities {
             Some(pem) => {
@@ -130,7 +175,7 @@ impl Tls {
             }
         }
         if roots.is_empty() {
-            return Err(TlsError::NoAuthority);
+            return Err(SettingsError::NoAuthority);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -139,8 +184,10 @@ impl Tls {
         match &self.identity {
             Some((chain, key)) => {
                 let chain = certificates("the client certificate", chain)?;
-                let key = PrivateKeyDer::from_pem_slice(key)
-                    .map_err(|cause| TlsError::Pem { what: "the key of the client certificate", cause })?;
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|cause| SettingsError::Pem {
+                    what: "the key of the client certificate",
+                    cause,
+                })?;
                 Ok(builder.with_client_auth_cert(chain, key)?)
             }
             None => Ok(builder.with_no_client_auth()),
@@ -148,8 +195,8 @@ impl Tls {
     }
 }
 
-fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SettingsError> {
     CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|cause| TlsError::Pem { what, cause })
+        .map_err(|cause| SettingsError::Pem { what, cause })
 }

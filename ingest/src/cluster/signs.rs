@@ -1,4 +1,4 @@
-//! What staff see of the link to a cluster: a beat while readings can come, and lost sessions.
+//! What staff see of a session: beats while readings can come through it, and that it was lost.
 
 use std::time::Duration;
 
@@ -16,59 +16,67 @@ pub(super) struct Link {
     pub(super) sessions_begun: u64,
 }
 
+/// Beats of the process whose session it is; `vigie healthcheck --role ingest` asks for them.
+pub(super) const OWN: &str = "cluster";
+/// Beats of a process that reads from the session of another one.
+pub(super) const INHERITED: &str = "cluster_inherited";
+/// One row for each session that was lost, with the time when it was seen.
+const LOST: &str = "cluster_session_lost";
+/// What the dashboard's banner looks at: can readings come in at all?
+const GATEWAY: &str = "gateway";
+
 const BEAT: Duration = Duration::from_secs(5);
 
-/// Beats as a gateway, since readings come in here, and as `cluster`, which remembers that this instance has had
-/// a session. A lost session leaves a beat of the role `cluster_session_lost`, at the time when it was seen.
-pub(super) async fn show(
-    database: Database,
-    clock: Clock,
-    instance: String,
-    mut link: watch::Receiver<Link>,
-    stop: CancellationToken,
-) {
-    let mut beats = tokio::time::interval(BEAT);
-    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut seen = 0;
-    loop {
-        tokio::select! {
-            _ = beats.tick() => {}
-            changed = link.changed() => if changed.is_err() { return },
-            () = stop.cancelled() => return,
-        }
-        let now = *link.borrow_and_update();
-        match write(&database, &clock, &instance, now, seen).await {
-            Ok(()) => seen = now.sessions_begun,
-            Err(error) => tracing::info!(%error, "no beat: staff will see that the cluster is silent"),
-        }
-    }
+/// The beats of one session, under its name ([`super::Settings::session`]).
+pub(super) struct Signs {
+    pub(super) database: Database,
+    pub(super) clock: Clock,
+    pub(super) session: String,
+    pub(super) inherited: bool,
 }
 
-async fn write(
-    database: &Database,
-    clock: &Clock,
-    instance: &str,
-    link: Link,
-    seen: u64,
-) -> vigie_store::Result<()> {
-    let now = clock.now();
-    let mut tx = database.begin().await?;
-    if link.sessions_begun > seen {
-        let had_one = seen > 0
-            || link.sessions_begun > 1
-            || devices::last_beat(&mut tx, "cluster", instance).await?.is_some();
-        if had_one {
-            tracing::error!(
-                instance,
-                "the cluster has lost the session of this instance, and with it every message that it had \
-                 acknowledged to a device and not yet handed to Vigie; ask the devices to send again"
-            );
-            devices::beat(&mut tx, "cluster_session_lost", instance, now).await?;
+impl Signs {
+    /// Beats until `stop`, or until nobody reads any more.
+    pub(super) async fn show(self, mut link: watch::Receiver<Link>, stop: CancellationToken) {
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut seen = 0;
+        loop {
+            tokio::select! {
+                _ = beats.tick() => {}
+                changed = link.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+            let now = *link.borrow_and_update();
+            match self.write(now, seen).await {
+                Ok(()) => seen = now.sessions_begun,
+                Err(error) => tracing::info!(%error, "no beat: staff will see that the cluster is silent"),
+            }
         }
     }
-    if link.reading {
-        devices::beat(&mut tx, "gateway", instance, now).await?;
-        devices::beat(&mut tx, "cluster", instance, now).await?;
+
+    async fn write(&self, link: Link, seen: u64) -> vigie_store::Result<()> {
+        let now = self.clock.now();
+        let session = self.session.as_str();
+        let mut tx = self.database.begin().await?;
+        if link.sessions_begun > seen {
+            let had_one = seen > 0
+                || link.sessions_begun > 1
+                || self.inherited
+                || devices::last_beat(&mut tx, OWN, session).await?.is_some();
+            if had_one {
+                tracing::error!(
+                    session,
+                    "the cluster has lost this session, and with it every message that it had acknowledged to a \
+                     device and not yet handed to Vigie; have the devices send again"
+                );
+                devices::beat(&mut tx, LOST, session, now).await?;
+            }
+        }
+        if link.reading {
+            devices::beat(&mut tx, if self.inherited { INHERITED } else { OWN }, session, now).await?;
+            devices::beat(&mut tx, GATEWAY, session, now).await?;
+        }
+        tx.commit().await.map_err(vigie_store::Error::from)
     }
-    tx.commit().await.map_err(vigie_store::Error::from)
 }

@@ -1,8 +1,8 @@
 //! Ingest against a real PostgreSQL, asked with psql what is really there.
 
-#![expect(clippy::unwrap_used, reason = "test code fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "test code fails by panicking")]
 
-mod clock;
+mod cluster;
 mod database_away;
 mod epochs;
 mod gaps;
