@@ -7,6 +7,14 @@
 //! | `VIGIE_CONFIG` | none | a TOML file with the keys below in lower case without `VIGIE_` |
 //! | `VIGIE_MQTT_LISTEN` | `127.0.0.1:1883` | plain MQTT for devices; loopback only |
 //! | `VIGIE_MQTT_INSECURE_LISTEN` | none | `container-network` allows plain MQTT outside loopback, inside a private network |
+//! | `VIGIE_MQTT_SOURCE` | none | a region's own MQTT cluster to read from, `mqtts://user@host:8883` ([docs/outside-clusters.md](../../docs/outside-clusters.md)); `mqtt://` for loopback only |
+//! | `VIGIE_MQTT_SOURCE_PASSWORD_FILE` | none | the user's password in the cluster, in a file |
+//! | `VIGIE_MQTT_SOURCE_CA_FILE` | the system's authorities | authorities to trust for the cluster, in PEM |
+//! | `VIGIE_MQTT_SOURCE_CERT_FILE`, `VIGIE_MQTT_SOURCE_KEY_FILE` | none | our certificate (with its chain) and key for the cluster, in PEM |
+//! | `VIGIE_MQTT_SOURCE_CLIENT_ID` | `vigie-` and `VIGIE_INSTANCE` | the same at every start of this process, and of no other one |
+//! | `VIGIE_MQTT_SOURCE_RECEIVE_MAXIMUM` | `256` | messages that the cluster may send ahead of our commits |
+//! | `VIGIE_MQTT_SOURCE_SHARE` | `false` | `true` deals the messages out among several processes instead of giving each of them every one; not with mosquitto |
+//! | `VIGIE_MQTT_SOURCE_SESSION_HOURS` | `168` | how long the cluster keeps our session while we are away |
 //! | `VIGIE_TLS_CERT_FILE`, `VIGIE_TLS_KEY_FILE` | those of `vigie ca server` in `VIGIE_CA_DIR` | certificate (with its chain) and key of the listeners with TLS, in PEM; read again when they change |
 //! | `VIGIE_MQTTS_LISTEN` | `0.0.0.0:8883` once there is a certificate | MQTT over TLS; `off` switches it off |
 //! | `VIGIE_DEVICE_CA_FILE` | `ca.pem` in `VIGIE_CA_DIR` | authorities that devices' certificates chain to, in PEM; without it devices log in by password |
@@ -37,7 +45,7 @@
 //! | `VIGIE_LOG_FORMAT` | `text` | `text` or `json` |
 
 mod authority;
-mod commands;
+mod cluster;
 mod doors;
 mod gaps;
 mod limits;
@@ -47,6 +55,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::Result;
+use vigie_ingest::cluster::Settings as Cluster;
 
 use crate::usage::usage;
 
@@ -69,7 +78,8 @@ pub(crate) struct Config {
     pub(crate) ca: Ca,
     pub(crate) bounds: Bounds,
     pub(crate) doors: Doors,
-    pub(crate) commands: Commands,
+    /// Where the ingest role reads from.
+    pub(crate) cluster: Option<Cluster>,
     pub(crate) log: String,
     pub(crate) log_json: bool,
 }
@@ -95,6 +105,14 @@ impl Config {
         Self::read(&|name| std::env::var(name).ok())
     }
 
+    /// The same, with a source named on the command line instead.
+    pub(crate) fn from_environment_and_source(source: Option<&str>) -> Result<Self> {
+        Self::read(&|name| match source {
+            Some(source) if name == "VIGIE_MQTT_SOURCE" => Some(source.to_owned()),
+            Some(_) | None => std::env::var(name).ok(),
+        })
+    }
+
     fn read(environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         let file = read_file(environment("VIGIE_CONFIG").as_deref())?;
         let get = |key: &str, default: &str| {
@@ -103,14 +121,16 @@ impl Config {
                 .or_else(|| file.get(key).cloned())
                 .unwrap_or_else(|| default.to_owned())
         };
+        let instance = get("instance", &environment("HOSTNAME").unwrap_or_else(|| "1".into()));
         let config = Self {
+            cluster: cluster::read(&get, &instance)?,
             database_url: database_url(environment)?.ok_or_else(|| {
                 usage("DATABASE_URL is not set (or DATABASE_URL_FILE with the path of a file that holds it)")
             })?,
             mqtt_listen: address("VIGIE_MQTT_LISTEN", &get("mqtt_listen", "127.0.0.1:1883"))?,
             http_listen: address("VIGIE_HTTP_LISTEN", &get("http_listen", "127.0.0.1:8080"))?,
             http_secure: flag("VIGIE_HTTP_SECURE", &get("http_secure", "false"))?,
-            instance: get("instance", &environment("HOSTNAME").unwrap_or_else(|| "1".into())),
+            instance,
             workers: number("VIGIE_WORKERS", &get("workers", "2"), 1, 64)?,
             reports: Reports::read(&get)?,
             ca: Ca::read(&get)?,
@@ -142,9 +162,9 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
     KEYS.into_iter()
         .chain(reports::KEYS)
         .chain(limits::KEYS)
-        .chain(gaps::KEYS)
         .chain(doors::KEYS)
         .chain(authority::KEYS)
+        .chain(cluster::KEYS)
 }
 
 /// What the domain of an MSSanté address ends with.
@@ -197,6 +217,15 @@ fn read_file(path: Option<&str>) -> Result<BTreeMap<String, String>> {
         values.insert(key, text);
     }
     Ok(values)
+}
+
+/// The content of a file that a setting names; `None` where it names none.
+fn content_of(name: &str, path: &str) -> Result<Option<Vec<u8>>> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let content = std::fs::read(path);
+    content.map(Some).map_err(|error| usage(format!("{name}={path} cannot be read: {error}")))
 }
 
 fn address(name: &str, text: &str) -> Result<SocketAddr> {

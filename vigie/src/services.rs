@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vigie_broker::{Carrier, Fanout, Switchboard};
-use vigie_dashboard_api::{App, Intake, IntakeLimits};
-use vigie_ingest::Ingest;
+use vigie_dashboard_api::App;
+use vigie_ingest::{Ingest, cluster};
 use vigie_reports::delivery::{self, Mailer};
 use vigie_reports::maker::Maker;
 use vigie_reports::worker;
@@ -30,13 +30,17 @@ use crate::telling::Teller;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Roles {
     pub(crate) gateway: bool,
+    /// Reads from a region's own MQTT cluster.
+    pub(crate) ingest: bool,
     pub(crate) alerts: bool,
     pub(crate) reports: bool,
     pub(crate) dashboard: bool,
 }
 
 impl Roles {
-    pub(crate) const ALL: Self = Self { gateway: true, alerts: true, reports: true, dashboard: true };
+    /// All that work by themselves; ingest needs a cluster.
+    pub(crate) const ALL: Self =
+        Self { gateway: true, ingest: false, alerts: true, reports: true, dashboard: true };
 }
 
 /// What the roles need.
@@ -52,7 +56,8 @@ pub(crate) struct Settings {
     pub(crate) ca: Ca,
     pub(crate) bounds: Bounds,
     pub(crate) doors: Doors,
-    pub(crate) commands: Commands,
+    /// What the ingest role reads from.
+    pub(crate) cluster: Option<cluster::Settings>,
 }
 
 /// Running roles.
@@ -125,6 +130,9 @@ impl Services {
             let mut listeners = vec![(Carrier::default(), listener)];
             listeners.extend(doors.into_iter().map(|(_, carrier, listener)| (carrier, listener)));
             inlet = Some(services.start_gateway(listeners, &settings, &clock, &committed).await?);
+        }
+        if let Some(source) = settings.cluster.clone().filter(|_| roles.ingest) {
+            services.start_cluster(source, &settings, &clock, &committed).await?;
         }
         if roles.alerts {
             services.start_alerts(&settings, &clock, &committed).await?;
@@ -240,6 +248,38 @@ impl Services {
         self.stages.push(taking);
         self.stages.push(storing);
         Ok(inlet)
+    }
+
+    /// Reads from a region's own MQTT cluster. The reader ends first: what it has taken is stored and acknowledged.
+    async fn start_cluster(
+        &mut self,
+        source: cluster::Settings,
+        settings: &Settings,
+        clock: &Clock,
+        committed: &Arc<Notify>,
+    ) -> Result<()> {
+        // A pool of its own beside that of the writers, as in the gateway.
+        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        let asking = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        let (reading, storing) = (Stage::new(), Stage::new());
+        let ingest = Ingest::start(
+            writing,
+            clock.clone(),
+            vigie_ingest::Config::default(),
+            Arc::clone(committed),
+            &storing.tasks,
+            &storing.stop,
+        );
+        let source =
+            cluster::Source::new(source, ingest, asking, clock.clone()).context("the cluster's settings")?;
+        let (stop, broken) = (reading.stop.clone(), self.broken.clone());
+        reading.tasks.spawn(async move {
+            cluster::run(source, stop).await;
+            broken.cancel();
+        });
+        self.stages.push(reading);
+        self.stages.push(storing);
+        Ok(())
     }
 
     async fn start_alerts(

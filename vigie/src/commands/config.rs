@@ -27,8 +27,13 @@ pub(crate) fn run(action: Action) -> Result<ExitCode> {
             let further: Vec<_> =
                 config.doors.all().iter().map(|(name, place, _)| format!("{name} {place}")).collect();
             let further = if further.is_empty() { "none".to_owned() } else { further.join(", ") };
+            let source = match &config.cluster {
+                Some(source) if source.tls.is_some() => format!("{} over TLS", source.session()),
+                Some(source) => format!("{} without TLS", source.session()),
+                None => "none".to_owned(),
+            };
             answer(&format!(
-                "mqtt_listen = {}\nfurther listeners = {further}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\n\
+                "mqtt_listen = {}\nfurther listeners = {further}\nmqtt_source = {source}\nhttp_listen = {}\nhttp_secure = {}\ninstance = {}\nworkers = {}\nlog = {}\n\
                  reports_after_hours = {}\nreport_workers = {}\nmail server = {mail}\ncertificate authority = {}\nthe configuration is good",
                 config.mqtt_listen,
                 config.http_listen,

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// Options of `vigie healthcheck`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// gateway, alerts, reports or dashboard
+    /// gateway, ingest, alerts, reports or dashboard
     #[arg(long, default_value = "dashboard")]
     role: String,
 }
@@ -36,12 +36,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             TcpStream::connect(local(config.mqtt_listen)).await.context("the MQTT port does not answer")?;
             beat(&config, "gateway", Role::Gateway).await
         }),
+        // Beats come while the cluster lets this process read.
+        "ingest" => return finish(timeout(PATIENCE, reading(&config)).await),
         "alerts" => return finish(timeout(PATIENCE, beat(&config, "alerts", Role::Alerts)).await),
         "reports" => return finish(timeout(PATIENCE, beat(&config, "reports", Role::Reports)).await),
         "dashboard" => return finish(timeout(PATIENCE, ready(&config)).await),
         other => {
             return Err(usage(format!(
-                "--role {other} is none; there are gateway, alerts, reports and dashboard"
+                "--role {other} is none; there are gateway, ingest, alerts, reports and dashboard"
             )));
         }
     };
@@ -64,10 +66,21 @@ fn local(address: std::net::SocketAddr) -> std::net::SocketAddr {
 }
 
 async fn beat(config: &Config, name: &str, role: Role) -> Result<()> {
+    beat_of(config, name, role, &config.instance).await
+}
+
+async fn reading(config: &Config) -> Result<()> {
+    let Some(source) = &config.cluster else {
+        return Err(usage("the role ingest needs VIGIE_MQTT_SOURCE"));
+    };
+    beat_of(config, "cluster", Role::Gateway, &source.session()).await
+}
+
+async fn beat_of(config: &Config, name: &str, role: Role, instance: &str) -> Result<()> {
     let database =
         Database::connect(&config.database_url, role, 1).await.context("the database does not answer")?;
     let mut tx = database.begin().await?;
-    let last = devices::last_beat(&mut tx, name, &config.instance).await?;
+    let last = devices::last_beat(&mut tx, name, instance).await?;
     tx.commit().await?;
     database.close().await;
     match last {

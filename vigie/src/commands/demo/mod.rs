@@ -128,6 +128,7 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
         bounds: Bounds::default(),
         commands: Commands::usual()?,
         doors: tls_door(arguments, &folder, clock)?,
+        cluster: None,
     };
     let services = Services::start(Roles::ALL, settings, clock.clone()).await?;
     manifest.http = services.http.map(|address| format!("http://{address}")).unwrap_or_default();
