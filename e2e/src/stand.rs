@@ -2,6 +2,7 @@
 //! that can be killed. What is stored is asked with psql, which shares no code with Vigie.
 
 mod binary;
+mod mosquitto;
 mod service;
 
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use vigie_vitals::PatientId;
 use vigie_vitals::plans::CarePlan;
 
 pub use binary::{Profile, vigie};
+pub use mosquitto::{Mosquitto, MosquittoConfig, Visitor};
 pub use service::Service;
 
 const DATABASE: &str = "vigie";

@@ -55,13 +55,19 @@ impl Service {
 
     /// Waits until all roles run.
     pub async fn ready(&mut self) -> Result<()> {
-        let is_serving =
-            |lines: &Vec<String>| lines.iter().any(|line| message_of(line).as_deref() == Some("serving"));
-        let outcome = timeout(START, self.log.wait_for(is_serving)).await.map(|serving| serving.is_ok());
+        self.said("serving").await
+    }
+
+    /// Waits until this message was logged. A role that reads from a cluster says `reading from the cluster` once it has
+    /// subscribed.
+    pub async fn said(&mut self, message: &str) -> Result<()> {
+        let is_there =
+            |lines: &Vec<String>| lines.iter().any(|line| message_of(line).as_deref() == Some(message));
+        let outcome = timeout(START, self.log.wait_for(is_there)).await.map(|said| said.is_ok());
         match outcome {
             Ok(true) => Ok(()),
             Ok(false) => bail!("vigie serve ended: {:#?}", self.lines()),
-            Err(_) => bail!("vigie serve is not ready after {START:?}: {:#?}", self.lines()),
+            Err(_) => bail!("vigie serve did not say {message:?} within {START:?}: {:#?}", self.lines()),
         }
     }
 

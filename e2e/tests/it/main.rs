@@ -21,7 +21,7 @@ mod integrations;
 mod isolation;
 mod lateness;
 mod metrics_oracle;
-mod outside_suite;
+mod outside_cluster;
 mod past;
 mod reports;
 mod restart;
