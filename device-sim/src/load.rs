@@ -110,7 +110,8 @@ pub struct LoadConfig {
     pub encoding: Encoding,
     /// Subscribe to receipts and acknowledge them, as real devices do.
     pub receipts: bool,
-    /// One line `device epoch sequence` for each acknowledged reading, written when the PUBACK came.
+    /// One line `device epoch sequence published took` for each acknowledged reading, written when the PUBACK came:
+    /// microseconds since 1970 when it was first handed to the socket, and microseconds from then to the PUBACK.
     pub ack_log: Option<PathBuf>,
     /// A publish that is not acknowledged for so long is sent again over a new connection. Keep it longer than any outage
     /// that the server is meant to sit out.

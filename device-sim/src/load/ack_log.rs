@@ -1,7 +1,12 @@
 //! The list of acknowledged readings, for an independent checker.
+//!
+//! One line per reading: device, epoch, sequence, when it was first handed to the socket (microseconds since 1970 by the
+//! load's clock), and how long its PUBACK took from then (microseconds).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -16,6 +21,10 @@ pub(super) struct Acked {
     pub(super) epoch: u64,
     pub(super) first: i64,
     pub(super) count: usize,
+    /// When it was first handed to the socket.
+    pub(super) published: Timestamp,
+    /// From then to its PUBACK.
+    pub(super) took: Duration,
 }
 
 pub(super) type Sender = mpsc::Sender<Acked>;
@@ -39,8 +48,9 @@ async fn write(mut file: File, mut receiver: mpsc::Receiver<Acked>) -> std::io::
     while receiver.recv_many(&mut batch, 512).await > 0 {
         text.clear();
         for acked in batch.drain(..) {
+            let (published, took) = (acked.published.as_microsecond(), acked.took.as_micros());
             for sequence in (acked.first..).take(acked.count) {
-                text.push_str(&format!("{} {} {sequence}\n", acked.device, acked.epoch));
+                text.push_str(&format!("{} {} {sequence} {published} {took}\n", acked.device, acked.epoch));
             }
         }
         file.write_all(text.as_bytes()).await?;

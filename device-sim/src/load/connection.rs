@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 use vigie_wire::{Channel, Topic};
@@ -211,7 +212,8 @@ impl Session<'_> {
                 return Ok(ended);
             }
             let beat = self.pace.next().filter(|_| self.has_room() && !over(self.shared, now));
-            let wake = beat.map_or(now + LOOK, |beat| beat.min(now + LOOK)).min(ping_at);
+            let look = self.look_at(now);
+            let wake = beat.map_or(look, |beat| beat.min(look)).min(ping_at);
             tokio::select! {
                 ready = stream.readable() => {
                     if ready.is_err() || !self.read(&stream, &mut bytes).await? {
@@ -272,6 +274,13 @@ impl Session<'_> {
             self.tally.resent += 1;
             self.seat.window.push_back(owed);
         }
+    }
+
+    /// When to look whether something is over. With nothing on its way and an end that is known nothing happens before
+    /// that: thousands of quiet devices must not cost the processor that they share with the server.
+    fn look_at(&self, now: Instant) -> Instant {
+        let end = self.shared.end.filter(|end| self.seat.window.is_empty() && now < *end);
+        end.unwrap_or(now + LOOK)
     }
 
     fn has_room(&self) -> bool {
@@ -348,14 +357,20 @@ impl Session<'_> {
         };
         self.tally.acknowledged_publishes += 1;
         self.tally.acknowledged_readings += owed.count as u64;
-        self.tally.latency.record(now.saturating_duration_since(owed.since));
+        let took = now.saturating_duration_since(owed.since);
+        self.tally.latency.record(took);
         self.tally.last = Some(now);
         if let Some(log) = &self.shared.log {
+            let at = (self.shared.config.clock)();
+            let published =
+                SignedDuration::try_from(took).ok().and_then(|took| at.checked_sub(took).ok()).unwrap_or(at);
             let acked = Acked {
                 device: self.seat.author.device().id.clone(),
                 epoch: self.shared.config.epoch,
                 first: owed.first,
                 count: owed.count,
+                published,
+                took,
             };
             log.send(acked)
                 .await

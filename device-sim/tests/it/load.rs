@@ -38,12 +38,15 @@ async fn finished(config: LoadConfig) -> vigie_device_sim::LoadReport {
     timeout(PATIENCE, load(config, CancellationToken::new())).await.expect("the load ends").unwrap()
 }
 
-/// The lines of an acknowledgement log; a line that stands twice fails.
+/// The lines of an acknowledgement log; a line that stands twice fails, and so does a time that cannot be.
 fn logged(path: &std::path::Path) -> BTreeSet<(String, u64, i64)> {
     let text = std::fs::read_to_string(path).unwrap();
     let mut found = BTreeSet::new();
     for line in text.lines() {
         let fields: Vec<_> = line.split(' ').collect();
+        let (began, patience) = ("2026-11-22T12:00:00Z".parse::<Timestamp>().unwrap(), PATIENCE.as_micros());
+        let (published, took): (i64, u128) = (fields[3].parse().unwrap(), fields[4].parse().unwrap());
+        assert!(published >= began.as_microsecond() && took > 0 && took < patience, "{line}");
         assert!(found.insert((fields[0].to_owned(), fields[1].parse().unwrap(), fields[2].parse().unwrap())));
     }
     found
