@@ -67,6 +67,8 @@ pub enum Stop {
     After(Duration),
     /// After so many publishes over all devices.
     Publishes(u64),
+    /// Each device after so many publishes of its own.
+    EachAfter(u64),
 }
 
 /// Which times the readings bear; distinct per device in both cases.
@@ -96,6 +98,8 @@ pub struct LoadConfig {
     pub rate: Rate,
     /// When to stop.
     pub stop: Stop,
+    /// Stops earlier once it is cancelled: nothing new is published, what is on its way is waited for.
+    pub enough: CancellationToken,
     /// Publishes on their way per connection.
     pub in_flight: usize,
     /// The devices' memory epoch: choose one that they never used.
@@ -135,6 +139,7 @@ impl LoadConfig {
             readings_per_publish: 1,
             rate: Rate::Max,
             stop: Stop::After(Duration::from_secs(10)),
+            enough: CancellationToken::new(),
             in_flight: 16,
             epoch,
             first_sequence: 1,
@@ -247,6 +252,7 @@ pub async fn load(config: LoadConfig, shutdown: CancellationToken) -> Result<Loa
     let (budget, end) = match config.stop {
         Stop::After(long) => (u64::MAX, started.checked_add(long)),
         Stop::Publishes(count) => (count, None),
+        Stop::EachAfter(_) => (u64::MAX, None),
     };
     let shared = Arc::new(Shared {
         budget: AtomicU64::new(budget),

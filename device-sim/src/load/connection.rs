@@ -14,7 +14,7 @@ use super::histogram::Histogram;
 use super::pace::{Pace, give_up_at, over};
 use super::packet::{self, Incoming};
 use super::payload::Author;
-use super::{LoadReport, Shared};
+use super::{LoadReport, Shared, Stop};
 use crate::Error;
 use crate::random::{Purpose, Stream};
 
@@ -94,6 +94,8 @@ struct Seat {
     topic: String,
     window: VecDeque<OnItsWay>,
     next_id: u16,
+    /// Publishes that it may still make.
+    left: u64,
 }
 
 impl Seat {
@@ -129,6 +131,7 @@ pub(super) async fn drive(shared: Arc<Shared>, slot: usize, slots: usize) -> Res
             author: Author::new(device.clone(), config.first_sequence),
             window: VecDeque::new(),
             next_id: 0,
+            left: if let Stop::EachAfter(publishes) = config.stop { publishes } else { u64::MAX },
         })
         .collect();
     let turns = seats.len() > 1;
@@ -140,6 +143,12 @@ pub(super) async fn drive(shared: Arc<Shared>, slot: usize, slots: usize) -> Res
             return Ok(tally);
         };
         round += 1;
+        if seat.left == 0 {
+            if seats.iter().all(|seat| seat.left == 0) {
+                return Ok(tally);
+            }
+            continue;
+        }
         let mut pause = BACKOFF.0;
         let ended = loop {
             let mut session = Session {
@@ -284,7 +293,7 @@ impl Session<'_> {
     }
 
     fn has_room(&self) -> bool {
-        self.left > 0 && self.seat.window.len() < self.shared.config.in_flight
+        self.left > 0 && self.seat.left > 0 && self.seat.window.len() < self.shared.config.in_flight
     }
 
     fn fill(&mut self, now: Instant) {
@@ -293,6 +302,7 @@ impl Session<'_> {
             let id = self.seat.fresh_id();
             packet::publish(&mut self.out, &self.seat.topic, id, &written.payload);
             self.left -= 1;
+            self.seat.left -= 1;
             self.tally.publishes += 1;
             self.tally.readings += written.count as u64;
             self.tally.first.get_or_insert(now);
@@ -309,7 +319,7 @@ impl Session<'_> {
 
     /// Is this connection at its end?
     fn over(&self, now: Instant) -> Option<Ended> {
-        let finished = self.left == 0 || over(self.shared, now);
+        let finished = self.left == 0 || self.seat.left == 0 || over(self.shared, now);
         if finished && self.seat.window.is_empty() {
             return Some(Ended::Done);
         }

@@ -56,6 +56,7 @@ impl Pace {
 /// No new publishes from now on.
 pub(super) fn over(shared: &Shared, now: Instant) -> bool {
     shared.shutdown.is_cancelled()
+        || shared.config.enough.is_cancelled()
         || shared.end.is_some_and(|end| now >= end)
         || shared.budget.load(Ordering::Relaxed) == 0
 }

@@ -132,6 +132,48 @@ async fn a_killed_broker_loses_nothing_that_was_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn each_device_makes_so_many_publishes_also_when_they_take_turns_or_connections_break() {
+    for connections in [6, 2] {
+        let fake = Fake::start(|n| if n % 7 == 3 { Answer::HangUp } else { Answer::Ack }).await;
+        let report = finished(LoadConfig {
+            stop: Stop::EachAfter(3),
+            connections,
+            publishes_per_turn: 2,
+            ..config(fake.address.clone(), 6)
+        })
+        .await;
+        assert_eq!((report.publishes, report.acknowledged_publishes), (18, 18));
+        let record = fake.record.lock().unwrap();
+        let mut by_device = std::collections::BTreeMap::<String, BTreeSet<i64>>::new();
+        for ((topic, _, sequence), _) in &record.acked {
+            by_device.entry(topic.clone()).or_default().insert(*sequence);
+        }
+        assert_eq!(by_device.len(), 6);
+        assert!(by_device.values().all(|numbers| numbers.iter().eq(&[1, 2, 3])), "{by_device:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_it_is_enough_nothing_new_is_published_and_what_is_on_its_way_is_waited_for() {
+    let broker = Broker::start().await;
+    let mut ear = listen(broker.port).await;
+    let config = LoadConfig {
+        stop: Stop::After(PATIENCE * 10),
+        rate: Rate::PerSecond(500.0),
+        ..config(broker.address(), 20)
+    };
+    let enough = config.enough.clone();
+    let running = tokio::spawn(finished(config));
+    for _ in 0..200 {
+        timeout(PATIENCE, ear.recv()).await.unwrap().expect("the broker lives");
+    }
+    enough.cancel();
+    let report = running.await.unwrap();
+    assert!(report.publishes >= 200, "{report}");
+    assert_eq!(report.acknowledged_publishes, report.publishes, "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_devices_than_connections_take_turns_and_times_are_distinct() {
     let broker = Broker::start().await;
     let mut ear = listen(broker.port).await;
