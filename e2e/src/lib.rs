@@ -3,5 +3,6 @@
 pub mod bench;
 pub mod bench_reports;
 pub mod demo;
+pub mod naive_rules;
 pub mod stand;
 pub mod waiting;

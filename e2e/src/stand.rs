@@ -4,6 +4,7 @@
 mod binary;
 mod mosquitto;
 mod service;
+mod staff;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -114,7 +115,7 @@ impl Stand {
         let mut devices = Vec::with_capacity(group.count);
         for number in 1..=group.count {
             let name = format!("{}-{number}", group.name);
-            let secret = format!("secret of {name}");
+            let secret = secret_of(&name);
             let patient = NewPatient {
                 id: PatientId(patient_id(&name)),
                 care_team: team,
@@ -161,6 +162,11 @@ impl Stand {
     ) -> Result<Service> {
         Service::start(&self.vigie, roles, mqtt_port, url, environment)
     }
+}
+
+/// The password of the device of this name.
+pub fn secret_of(device: &str) -> String {
+    format!("secret of {device}")
 }
 
 /// The id of the patient who holds the device of this name.

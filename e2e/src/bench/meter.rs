@@ -18,8 +18,8 @@ pub(super) struct Used {
     pub(super) seconds: f64,
     /// Processors of the machine.
     pub(super) processors: f64,
-    /// Processor seconds.
-    pub(super) vigie: f64,
+    /// Processor seconds of Vigie, or of the broker beside which it is measured.
+    pub(super) server: f64,
     pub(super) postgresql: f64,
     pub(super) generator: f64,
     /// Processor seconds that nobody used.
@@ -31,13 +31,13 @@ pub(super) struct Used {
 
 /// A measurement under way.
 pub(super) struct Meter {
-    vigie: u32,
+    server: u32,
     began: Instant,
     before: Reading,
 }
 
 struct Reading {
-    vigie: f64,
+    server: f64,
     postgresql: f64,
     generator: f64,
     idle: f64,
@@ -46,17 +46,17 @@ struct Reading {
 }
 
 impl Meter {
-    pub(super) fn start(stand: &Stand, vigie: u32) -> Result<Self> {
-        let before = Reading::take(stand, vigie)?;
-        Ok(Self { vigie, began: Instant::now(), before })
+    pub(super) fn start(stand: &Stand, server: u32) -> Result<Self> {
+        let before = Reading::take(stand, server)?;
+        Ok(Self { server, began: Instant::now(), before })
     }
 
     pub(super) fn stop(self, stand: &Stand) -> Result<Used> {
         let seconds = self.began.elapsed().as_secs_f64();
-        let after = Reading::take(stand, self.vigie)?;
+        let after = Reading::take(stand, self.server)?;
         Ok(Used {
             seconds,
-            vigie: after.vigie - self.before.vigie,
+            server: after.server - self.before.server,
             postgresql: after.postgresql - self.before.postgresql,
             generator: after.generator - self.before.generator,
             idle: after.idle - self.before.idle,
@@ -68,10 +68,10 @@ impl Meter {
 }
 
 impl Reading {
-    fn take(stand: &Stand, vigie: u32) -> Result<Self> {
+    fn take(stand: &Stand, server: u32) -> Result<Self> {
         let postmaster = u32::try_from(stand.cluster.pid().context("PostgreSQL ended")?)?;
         Ok(Self {
-            vigie: seconds_of(vigie).context("vigie ended")?.0,
+            server: seconds_of(server).context("the server ended")?.0,
             postgresql: seconds_of_family(postmaster)?,
             generator: seconds_of(std::process::id()).context("no /proc")?.0,
             idle: idle_seconds().context("no /proc/stat")?,

@@ -7,10 +7,12 @@ use anyhow::{Context, Result, bail};
 pub(super) struct Options {
     /// Devices connected at once, each with one publish on its way, so that no transaction has two of one device.
     pub(super) devices: usize,
-    /// Length of a phase.
+    /// Length of a phase of durable ingest.
     pub(super) seconds: u64,
     /// Rows of the bare COPY.
     pub(super) rows: usize,
+    /// Devices connected and idle.
+    pub(super) idle: usize,
     /// Only phases whose name contains this.
     pub(super) only: String,
     /// List the statements that PostgreSQL spent most time on (pg_stat_statements; costs a little itself).
@@ -25,6 +27,7 @@ impl Default for Options {
             devices: 800,
             seconds: 10,
             rows: 400_000,
+            idle: 20_000,
             only: String::new(),
             statements: false,
             sql: String::new(),
@@ -42,15 +45,22 @@ impl Options {
                 "--devices" => options.devices = value()?.parse()?,
                 "--seconds" => options.seconds = value()?.parse()?,
                 "--rows" => options.rows = value()?.parse()?,
+                "--idle" => options.idle = value()?.parse()?,
                 "--only" => options.only.clone_from(value()?),
                 "--statements" => options.statements = true,
                 "--sql" => options.sql.clone_from(value()?),
                 _ => bail!(
-                    "{name:?} is no option; there are --devices N, --seconds N, --rows N, --only TEXT, --statements and --sql SQL"
+                    "{name:?} is no option; there are --devices N, --seconds N, --rows N, --idle N, --only TEXT, --statements and \
+                     --sql SQL"
                 ),
             }
         }
         Ok(options)
+    }
+
+    /// Is a phase of this name to be run?
+    pub(super) fn chosen(&self, phase: &str) -> bool {
+        phase.contains(&self.only)
     }
 }
 

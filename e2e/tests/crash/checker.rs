@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use vigie_device_sim::reading_values;
+use vigie_e2e::naive_rules::{Measured, expected};
 use vigie_e2e::stand::patient_id;
 
-use crate::naive_rules::{Measured, expected};
 use crate::scene::Scene;
 
 /// Device, epoch, sequence.
@@ -161,7 +161,7 @@ impl Scene {
         for patient in rows.chunk_by(|a, b| a.patient == b.patient) {
             let measured: Vec<_> = patient.iter().map(measured).collect();
             assert!(measured.windows(2).all(|w| w[0].at < w[1].at), "two readings of one moment");
-            for alert in expected(&measured) {
+            for alert in expected(&measured).unwrap() {
                 let place = (patient[0].patient.clone(), alert.rule.to_owned());
                 wanted.insert(place, (alert.priority.to_owned(), alert.breaches.into_iter().collect()));
             }

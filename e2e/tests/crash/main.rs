@@ -13,7 +13,6 @@
 
 mod checker;
 mod connection_cut;
-mod naive_rules;
 mod nemesis;
 mod processes_killed;
 mod scene;
