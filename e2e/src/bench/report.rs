@@ -8,10 +8,10 @@ use super::meter::Used;
 
 /// What the columns mean.
 pub(super) const LEGEND: &str = "
-ratio: to COPY on one connection (DESIGN.md asks for 0.10 at one reading per publish, 0.5 at fifty). p50, p99: from the
-publish to its PUBACK. rows/txn, txn/s: transactions that write, of all processes. server, postgr., load: processor time
-per row of Vigie (or of the broker that only acknowledges), of PostgreSQL, of the load generator. idle, other: share of all processors that nobody used, and that
-other programs used: with much of it, the rates are those of a smaller machine and only the times per row count.";
+ratio: to COPY on one connection. p50, p99: from the publish to its PUBACK. rows/txn, txn/s: transactions that write, of
+all processes. server, postgr., load: processor time per row of Vigie (or of the broker that only acknowledges), of
+PostgreSQL, of the load generator. idle, other: share of all processors that nobody used, and that other programs used:
+with much of it, the rates are those of a smaller machine and only the times per row count.";
 
 /// The names of the columns.
 pub(super) fn head() -> String {

@@ -220,18 +220,24 @@ fn say_steps(outcomes: &[Outcome]) {
 
 /// Vigie's rates as shares of those of the peers that got the same publishes.
 fn say_peers(outcomes: &[Outcome]) {
-    let rate = |outcome: &Outcome| outcome.report.readings_per_second();
+    let rate =
+        |outcome: &Outcome| outcome.report.readings_per_second() / outcome.phase.readings_per_publish as f64;
+    let mut lines = Vec::new();
     for ours in outcomes.iter().filter(|outcome| outcome.steps.is_some()) {
         let peers = outcomes.iter().filter_map(|theirs| match theirs.phase.server {
             Server::Peer(peer) if theirs.phase.readings_per_publish == ours.phase.readings_per_publish => {
-                Some(format!("{:.2} of {}", rate(ours) / rate(theirs), peer.name()))
+                Some(format!("{:.2} of {} ({:.0})", rate(ours) / rate(theirs), peer.name(), rate(theirs)))
             }
             Server::Peer(_) | Server::Vigie(_) => None,
         });
         let peers: Vec<String> = peers.collect();
         if !peers.is_empty() {
-            say(&format!("{:<28} {}", ours.phase.name, peers.join(", ")));
+            lines.push(format!("{:<28} {:>7.0}  {}", ours.phase.name, rate(ours), peers.join(", ")));
         }
+    }
+    if !lines.is_empty() {
+        say("\nPublishes acknowledged a second, beside brokers that only acknowledge");
+        say(&lines.join("\n"));
     }
 }
 
