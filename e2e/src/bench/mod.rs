@@ -1,9 +1,9 @@
 //! The budgets of the design, measured in one run on one machine that also runs the load generator.
 //!
-//! - [`throughput`]: durable ingest beside bare COPY and beside brokers that only acknowledge;
-//! - [`idle`]: memory of the gateway for each device that is connected and says nothing;
-//! - [`stream`]: from the publish at the device to the event in a nurse's stream;
-//! - [`backlog`]: devices that come back after three days, while others publish as always.
+//! - `throughput`: durable ingest beside bare COPY and beside brokers that only acknowledge;
+//! - `idle`: memory of the gateway for each device that is connected and says nothing;
+//! - `stream`: from the publish at the device to the event in a nurse's stream;
+//! - `backlog`: devices that come back after three days, while others publish as always.
 //!
 //! Each but the phases of the first has a PostgreSQL of its own. What the design asks for is printed at the end beside
 //! what was found, met or not; what could not be measured is an error.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -136,10 +136,14 @@ pub(super) async fn serve_rumqttd(port: u16) -> Result<()> {
     };
     let config = Config { router, v4: Some([("1".to_owned(), server)].into()), ..Config::default() };
     // It blocks for as long as it serves.
-    let serving = tokio::task::spawn_blocking(move || Broker::new(config).start());
+    let serving = tokio::task::spawn_blocking(move || {
+        let served = Broker::new(config).start();
+        // Its own error carries the whole event that was not sent.
+        served.map_err(|error| anyhow!("rumqttd: {error}"))
+    });
     let hold = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
     tokio::select! {
-        ended = serving => ended?.context("rumqttd"),
+        ended = serving => ended?,
         over = hold => {
             over??;
             // Its threads know no end.
