@@ -33,6 +33,8 @@ pub struct Settings {
     pub mssante_domains: Vec<String>,
     /// Who signs certificates for devices; without one, none are given.
     pub issuer: Option<Arc<dyn Issuer>>,
+    /// How long commands to devices live.
+    pub command_lives: Lives,
     /// Takes readings from gateways without MQTT; without one, they are told so.
     pub intake: Option<Intake>,
 }
@@ -46,6 +48,7 @@ impl Default for Settings {
             schedule: Schedule::default(),
             mssante_domains: MSSANTE_DOMAINS.map(str::to_owned).to_vec(),
             issuer: None,
+            command_lives: Lives::default(),
             intake: None,
         }
     }

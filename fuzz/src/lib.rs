@@ -53,8 +53,13 @@ fn compare_with_protobuf(
         return;
     }
     let Ok(readings) = batch.readings.into_iter().collect::<Result<Vec<v1::Reading>, _>>() else { return };
-    let same =
-        v1::ReadingBatch { batch_id: batch.batch_id, sent_at: batch.sent_at, epoch: batch.epoch, readings };
+    let same = v1::ReadingBatch {
+        batch_id: batch.batch_id,
+        sent_at: batch.sent_at,
+        epoch: batch.epoch,
+        readings,
+        clock_state: batch.clock_state,
+    };
     let written = same.encode_to_vec();
     if written.len() <= config.payload_bytes_max {
         let again = decode(Encoding::Protobuf, &written, received_at, config);

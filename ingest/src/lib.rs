@@ -10,9 +10,11 @@
 
 mod clock;
 pub mod cluster;
+pub mod commands;
 mod commit;
 mod config;
 mod decode;
+mod drift;
 pub mod gaps;
 mod group;
 mod queue;

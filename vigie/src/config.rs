@@ -36,6 +36,7 @@
 //! | `VIGIE_SMTP_CA_FILE` | none | a PEM file with a further authority to trust |
 //! | `VIGIE_MSSANTE_DOMAINS` | `.mssante.fr` | what the domain of an MSSanté address ends with; several, separated by commas |
 //! | `VIGIE_LIMIT_*` | | what a device may do, and how many log-ins at once: [docs/limits.md](../../docs/limits.md) |
+//! | `VIGIE_SET_CLOCK_*`, `VIGIE_*_LIFE_HOURS` | | commands to devices: [docs/device-commands.md](../../docs/device-commands.md) |
 //! | `VIGIE_GAPS_AFTER_SECONDS` | `900` | how old a gap in a device's numbers is when Vigie asks for it: [docs/gaps.md](../../docs/gaps.md); 0: never |
 //! | `VIGIE_GAPS_TRIES` | `4` | how often Vigie asks for the same numbers |
 //! | `VIGIE_CA_DIR` | none | the folder of our own certificate authority; with its key there, the dashboard signs for devices |
@@ -46,6 +47,7 @@
 
 mod authority;
 mod cluster;
+mod commands;
 mod doors;
 mod gaps;
 mod limits;
@@ -78,6 +80,7 @@ pub(crate) struct Config {
     pub(crate) ca: Ca,
     pub(crate) bounds: Bounds,
     pub(crate) doors: Doors,
+    pub(crate) commands: Commands,
     /// Where the ingest role reads from.
     pub(crate) cluster: Option<Cluster>,
     pub(crate) log: String,
@@ -162,8 +165,10 @@ fn known_keys() -> impl Iterator<Item = &'static str> {
     KEYS.into_iter()
         .chain(reports::KEYS)
         .chain(limits::KEYS)
+        .chain(gaps::KEYS)
         .chain(doors::KEYS)
         .chain(authority::KEYS)
+        .chain(commands::KEYS)
         .chain(cluster::KEYS)
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use vigie_broker::{Carrier, Fanout, Switchboard};
-use vigie_dashboard_api::App;
+use vigie_dashboard_api::{App, Intake, IntakeLimits};
 use vigie_ingest::{Ingest, cluster};
 use vigie_reports::delivery::{self, Mailer};
 use vigie_reports::maker::Maker;
@@ -56,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) ca: Ca,
     pub(crate) bounds: Bounds,
     pub(crate) doors: Doors,
+    pub(crate) commands: Commands,
     /// What the ingest role reads from.
     pub(crate) cluster: Option<cluster::Settings>,
 }
@@ -203,11 +204,16 @@ impl Services {
             bounds.gaps,
             devices.stop.clone(),
         ));
+        devices.tasks.spawn(vigie_ingest::commands::keep(
+            asking.clone(),
+            clock.clone(),
+            settings.commands.ask_to_set_clock,
+            devices.stop.clone(),
+        ));
         devices.tasks.spawn(device_commands::run(
             asking,
             clock.clone(),
             switchboard.clone(),
-            settings.commands.ask_to_set_clock,
             devices.stop.clone(),
         ));
         let bridge = Arc::new(bridge);
@@ -270,6 +276,18 @@ impl Services {
             &storing.tasks,
             &storing.stop,
         );
+        reading.tasks.spawn(vigie_ingest::gaps::run(
+            asking.clone(),
+            clock.clone(),
+            settings.bounds.gaps,
+            reading.stop.clone(),
+        ));
+        reading.tasks.spawn(vigie_ingest::commands::keep(
+            asking.clone(),
+            clock.clone(),
+            settings.commands.ask_to_set_clock,
+            reading.stop.clone(),
+        ));
         let source =
             cluster::Source::new(source, ingest, asking, clock.clone()).context("the cluster's settings")?;
         let (stop, broken) = (reading.stop.clone(), self.broken.clone());
@@ -376,6 +394,7 @@ impl Services {
                 schedule: settings.reports.schedule,
                 mssante_domains: settings.reports.mssante_domains.clone(),
                 issuer: signer(&settings.ca),
+                command_lives: settings.commands.lives,
                 intake: Some(Intake::new(Arc::new(intake), limits)),
                 ..vigie_dashboard_api::Settings::default()
             },

@@ -173,16 +173,26 @@ pub async fn ask(tx: &mut Tx, command: &NewCommand<'_>) -> Result<i64> {
 /// What a device still has to get, oldest first. Nothing that expired, was cancelled, or was meant for somebody
 /// who does not hold the device any more.
 pub async fn waiting(tx: &mut Tx, device: &str, now: Timestamp, most: i64) -> Result<Vec<Waiting>> {
+    waiting_for_any(tx, &[device.to_owned()], now, most).await
+}
+
+/// The same for any of these devices.
+pub async fn waiting_for_any(
+    tx: &mut Tx,
+    devices: &[String],
+    now: Timestamp,
+    most: i64,
+) -> Result<Vec<Waiting>> {
     let rows = sqlx::query!(
         r#"
         SELECT o.id AS outbox_id, c.id, c.device_id AS device, c.kind, c.from_sequence, c.message, c.expires_at
         FROM device_outbox o JOIN device_command c ON c.id = o.command_id
-        WHERE o.device_id = $1 AND o.channel = 'commands' AND c.state = 'queued' AND c.expires_at > $2
+        WHERE o.device_id = ANY($1) AND o.channel = 'commands' AND c.state = 'queued' AND c.expires_at > $2
           AND c.patient_id IS NOT DISTINCT FROM
               (SELECT a.patient_id FROM device_assignment a WHERE a.device_id = c.device_id AND a.held @> $2::timestamptz)
         ORDER BY o.id LIMIT $3
         "#,
-        device,
+        devices,
         now.to_sqlx() as _,
         most
     )
@@ -200,31 +210,6 @@ pub async fn waiting(tx: &mut Tx, device: &str, now: Timestamp, most: i64) -> Re
             expires_at: row.expires_at.to_jiff(),
         })
         .collect())
-}
-
-/// The same for any of these devices.
-pub async fn waiting_for_any(
-    tx: &mut Tx,
-    devices: &[String],
-    now: Timestamp,
-    most: i64,
-) -> Result<Vec<Waiting>> {
-    Ok(sqlx::query_as!(
-        Waiting,
-        r#"
-        SELECT o.id AS outbox_id, c.id, c.device_id AS device, c.kind, c.from_sequence, c.message
-        FROM device_outbox o JOIN device_command c ON c.id = o.command_id
-        WHERE o.device_id = ANY($1) AND o.channel = 'commands' AND c.state = 'queued' AND c.expires_at > $2
-          AND c.patient_id IS NOT DISTINCT FROM
-              (SELECT a.patient_id FROM device_assignment a WHERE a.device_id = c.device_id AND a.held @> $2::timestamptz)
-        ORDER BY o.id LIMIT $3
-        "#,
-        devices,
-        now.to_sqlx() as _,
-        most
-    )
-    .fetch_all(&mut **tx)
-    .await?)
 }
 
 /// Devices to which something was asked since a moment and not delivered yet: those that are connected get it at

@@ -4,17 +4,15 @@
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vigie_service::Clock;
-use vigie_store::commands::{self, Waiting};
+use vigie_store::commands;
 use vigie_store::{Database, intake};
 use vigie_wire::DeviceId;
 
 use super::outbound::Message;
+use crate::commands::payload;
 
 /// Devices remembered as being behind the cluster. Over it the oldest is forgotten until it is heard again.
 const DEVICES_MAX: usize = 20_000;
@@ -117,7 +115,7 @@ impl Office {
         tx.commit().await.map_err(vigie_store::Error::from)?;
         let commands = commands.iter().filter_map(|waiting| {
             let device = DeviceId::parse(&waiting.device).ok()?;
-            Some(Message::command(waiting.outbox_id, &device, command(waiting, now), COMMAND_LIFE))
+            Some(Message::command(waiting.outbox_id, &device, payload(waiting, now).into(), COMMAND_LIFE))
         });
         let receipts = receipts.into_iter().filter_map(|(device, row)| {
             let device = DeviceId::parse(&device).ok()?;
@@ -160,61 +158,5 @@ impl Devices {
         {
             self.known.remove(&oldest);
         }
-    }
-}
-
-/// A command on the wire: JSON, with the time of this moment if it sets the clock.
-fn command(waiting: &Waiting, now: Timestamp) -> Bytes {
-    let mut body = json!({ "command_id": waiting.id.to_string(), "kind": waiting.kind });
-    if let Some(fields) = body.as_object_mut() {
-        match waiting.kind.as_str() {
-            "set_clock" => fields.insert("time".into(), json!(now)),
-            "send_again" => fields.insert("from_sequence".into(), json!(waiting.from_sequence)),
-            "show_message" => fields.insert("message".into(), json!(waiting.message)),
-            _ => None,
-        };
-    }
-    body.to_string().into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_what_the_contract_says() {
-        let now: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
-        let sent = |kind: &str| {
-            let waiting = Waiting {
-                outbox_id: 1,
-                id: 7,
-                device: "d".into(),
-                kind: kind.into(),
-                from_sequence: Some(17),
-                message: "Bonjour".into(),
-            };
-            serde_json::from_slice::<vigie_wire::v1::Command>(&command(&waiting, now)).unwrap()
-        };
-        assert_eq!(
-            (sent("set_clock").time.as_str(), sent("set_clock").from_sequence),
-            ("2026-11-24T09:00:00Z", 0)
-        );
-        assert_eq!((sent("send_again").time.as_str(), sent("send_again").from_sequence), ("", 17));
-        assert_eq!(
-            (sent("show_message").message.as_str(), sent("show_message").command_id.as_str()),
-            ("Bonjour", "7")
-        );
-    }
-
-    #[test]
-    fn the_oldest_devices_are_forgotten_first() {
-        let mut devices = Devices::default();
-        for n in 0..DEVICES_MAX + 5 {
-            devices.remember(format!("d-{n}"));
-            devices.remember("d-7".into());
-        }
-        assert_eq!((devices.order.len(), devices.known.len()), (DEVICES_MAX, DEVICES_MAX));
-        assert!(!devices.known.contains("d-0") && devices.known.contains("d-9"));
-        assert!(devices.lately.len() <= DEVICES_MAX);
     }
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test code fails by panicking")]
 
+mod clock;
 mod cluster;
+mod corpus;
 mod database_away;
 mod epochs;
 mod gaps;

@@ -127,7 +127,7 @@ async fn run_on(cluster: &Cluster, arguments: &Arguments, clock: &Clock) -> Resu
         ca: Ca { folder: Some(folder.clone()), certificate_days: CERTIFICATE_DAYS },
         bounds: Bounds::default(),
         commands: Commands::usual()?,
-        doors: tls_door(arguments, &folder, clock)?,
+        doors: doors(arguments, &folder, clock)?,
         cluster: None,
     };
     let services = Services::start(Roles::ALL, settings, clock.clone()).await?;
