@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use vigie_service::{Clock, ids};
 use vigie_store::events::{self, NewEvent};
-use vigie_store::judgement::{self, Claim, PatientRecord, Window};
+use vigie_store::judgement::{self, Claim, PatientRecord, Turn, Window};
 use vigie_store::{Database, Result, Tx, alert_record};
 use vigie_vitals::{AlertChange, AlertId, PatientId, Record, RuleSpec, Scope, judge, reconcile, scope};
 
@@ -38,10 +38,21 @@ pub async fn judge_once(
     most: i64,
     except: &[PatientId],
 ) -> std::result::Result<Round, Failure> {
+    judge_turn(database, clock, most, except, Turn::Everybody).await
+}
+
+/// The same for those whose turn it is.
+pub(crate) async fn judge_turn(
+    database: &Database,
+    clock: &Clock,
+    most: i64,
+    except: &[PatientId],
+    turn: Turn,
+) -> std::result::Result<Round, Failure> {
     let nobody = |error| Failure { patients: Vec::new(), error };
     let mut tx = database.begin().await.map_err(nobody)?;
     let now = clock.now();
-    let claims = judgement::claim(&mut tx, now, most, except).await.map_err(nobody)?;
+    let claims = judgement::claim(&mut tx, now, most, except, turn).await.map_err(nobody)?;
     if claims.is_empty() {
         return Ok(Round::default());
     }

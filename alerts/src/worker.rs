@@ -1,22 +1,25 @@
 //! The loop around a round: woken for speed, polling for truth.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use vigie_service::{Clock, chain};
+use vigie_store::judgement::Turn;
 use vigie_store::{Database, devices, events};
 use vigie_vitals::PatientId;
 
-use crate::round::{Failure, judge_once};
+use crate::round::{Failure, judge_turn};
 
 /// Settings of a worker.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Most patients in one transaction (64).
+    /// Most patients in one transaction (128). Fewer while a round for everybody takes longer than 100 ms.
     pub patients_max: i64,
+    /// Rounds for patients with fresh readings alone, if there are any, between two rounds for everybody in turn (1).
+    pub fresh_rounds: u32,
     /// How often the queue is looked at when nobody wakes us (100 ms).
     pub poll: Duration,
     /// How often life is shown in `service_beat` (5 s).
@@ -28,13 +31,21 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            patients_max: 64,
+            patients_max: 128,
+            fresh_rounds: 1,
             poll: Duration::from_millis(100),
             beat: Duration::from_secs(5),
             instance: "1".into(),
         }
     }
 }
+
+/// What a round for everybody should take at most: it keeps those waiting who come next. Patients with a backlog take a
+/// hundred times as long as others, so a round is cut by its time.
+const ROUND: Duration = Duration::from_millis(100);
+
+/// Fewer patients than that are not worth a transaction.
+const PATIENTS_MIN: i64 = 8;
 
 /// How long a database that refuses is left alone.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -60,9 +71,11 @@ pub async fn run(
     let mut worker = Worker {
         database,
         clock,
-        settings,
         set_aside: Vec::new(),
         one_by_one: 0,
+        fresh_done: 0,
+        everybody_most: settings.patients_max,
+        settings,
         next_beat: None,
         away: false,
     };
@@ -87,6 +100,10 @@ struct Worker {
     set_aside: Vec<(PatientId, Timestamp)>,
     /// Rounds of one patient left, to find whose judgement fails.
     one_by_one: usize,
+    /// Rounds for fresh readings since the last one for everybody.
+    fresh_done: u32,
+    /// Patients in a round for everybody now.
+    everybody_most: i64,
     next_beat: Option<Timestamp>,
     away: bool,
 }
@@ -97,17 +114,36 @@ impl Worker {
         let now = self.clock.now();
         self.set_aside.retain(|(_, until)| now < *until);
         let except: Vec<PatientId> = self.set_aside.iter().map(|(patient, _)| *patient).collect();
-        let most = if self.one_by_one > 0 { 1 } else { self.settings.patients_max };
-        match judge_once(&self.database, &self.clock, most, &except).await {
+        let turn = if self.fresh_done < self.settings.fresh_rounds { Turn::Fresh } else { Turn::Everybody };
+        let most = if self.one_by_one > 0 { 1 } else { self.most(turn) };
+        let began = Instant::now();
+        match judge_turn(&self.database, &self.clock, most, &except, turn).await {
             Ok(round) => {
                 self.one_by_one = self.one_by_one.saturating_sub(1);
+                if turn == Turn::Everybody && most > 1 && round.patients > 0 {
+                    let max = self.settings.patients_max;
+                    self.everybody_most = next_most(most, round.patients, began.elapsed(), max);
+                }
+                self.fresh_done = match turn {
+                    Turn::Everybody => 0,
+                    Turn::Fresh if round.patients == 0 => self.settings.fresh_rounds,
+                    Turn::Fresh => self.fresh_done.saturating_add(1),
+                };
                 match self.beat(now).await {
                     Err(error) => self.failed(Failure { patients: Vec::new(), error }, now),
-                    Ok(()) if round.patients == 0 => self.settings.poll,
+                    Ok(()) if round.patients == 0 && turn == Turn::Everybody => self.settings.poll,
                     Ok(()) => Duration::ZERO,
                 }
             }
             Err(failure) => self.failed(failure, now),
+        }
+    }
+
+    /// A patient with fresh readings alone is soon judged, so a round of them is not cut.
+    fn most(&self, turn: Turn) -> i64 {
+        match turn {
+            Turn::Everybody => self.everybody_most,
+            Turn::Fresh => self.settings.patients_max,
         }
     }
 
@@ -147,5 +183,34 @@ impl Worker {
         let every = SignedDuration::try_from(self.settings.beat).unwrap_or(SignedDuration::from_secs(5));
         self.next_beat = now.saturating_add(every).ok();
         Ok(())
+    }
+}
+
+/// How many patients the next round takes, after one of `most` that found so many and took so long.
+fn next_most(most: i64, found: usize, took: Duration, patients_max: i64) -> i64 {
+    let was_full = i64::try_from(found).is_ok_and(|found| found >= most);
+    if took > ROUND {
+        (most / 2).max(PATIENTS_MIN).min(patients_max)
+    } else if took < ROUND / 2 && was_full {
+        most.saturating_mul(2).min(patients_max)
+    } else {
+        most
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_round_is_followed_by_a_smaller_one_and_a_short_full_one_by_a_larger_one() {
+        let ms = Duration::from_millis;
+        assert_eq!(next_most(128, 128, ms(300), 128), 64);
+        assert_eq!(next_most(8, 8, ms(300), 128), 8, "not below what a transaction is worth");
+        assert_eq!(next_most(4, 4, ms(300), 4), 4, "never above the setting");
+        assert_eq!(next_most(32, 32, ms(20), 128), 64);
+        assert_eq!(next_most(32, 31, ms(20), 128), 32, "nobody else waited");
+        assert_eq!(next_most(32, 32, ms(70), 128), 32);
+        assert_eq!(next_most(128, 128, ms(20), 128), 128);
     }
 }

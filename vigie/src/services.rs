@@ -317,6 +317,12 @@ impl Services {
                 } else {
                     format!("{}-{n}", settings.instance)
                 },
+                // Of several workers the first looks after what has just been measured, and the others after everybody.
+                fresh_rounds: match (workers, n) {
+                    (1, _) => 1,
+                    (_, 1) => u32::MAX,
+                    _ => 0,
+                },
                 ..vigie_alerts::Settings::default()
             };
             judging.tasks.spawn(vigie_alerts::run(

@@ -59,10 +59,24 @@ const CANDIDATES: i64 = 4;
 /// backlog of others does not keep them waiting.
 const FRESH: SignedDuration = SignedDuration::from_mins(15);
 
+/// Who may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Everybody: those that have waited longest, those with fresh readings and those that are due, in turn.
+    Everybody,
+    /// Only patients with fresh readings: what has just been measured does not wait for anybody's backlog.
+    Fresh,
+}
+
 /// Claims up to `most` patients that wait on the queue or are due, passing over those that another worker holds and over
-/// `except`. Those that have waited longest, those with fresh readings and those that are due come in turn. Their queue
-/// rows are taken: a rollback puts them back.
-pub async fn claim(tx: &mut Tx, now: Timestamp, most: i64, except: &[PatientId]) -> Result<Vec<Claim>> {
+/// `except`. Their queue rows are taken: a rollback puts them back.
+pub async fn claim(
+    tx: &mut Tx,
+    now: Timestamp,
+    most: i64,
+    except: &[PatientId],
+    turn: Turn,
+) -> Result<Vec<Claim>> {
     let except: Vec<Uuid> = except.iter().map(|p| p.0).collect();
     // The row numbers put the three sources in turn. Fresh rows were added last, so they are looked for from
     // there; whoever is not found among so many is reached from the other end.
@@ -70,7 +84,8 @@ pub async fn claim(tx: &mut Tx, now: Timestamp, most: i64, except: &[PatientId])
         r#"
         SELECT patient_id AS "patient_id!" FROM (
             (SELECT patient_id, row_number() OVER (ORDER BY min(id)) AS turn
-             FROM (SELECT id, patient_id FROM judgement_queue WHERE patient_id <> ALL ($4) ORDER BY id LIMIT $2) q
+             FROM (SELECT id, patient_id FROM judgement_queue
+                   WHERE patient_id <> ALL ($4) AND NOT $6 ORDER BY id LIMIT $2) q
              GROUP BY patient_id ORDER BY turn LIMIT $3)
             UNION ALL
             (SELECT patient_id, row_number() OVER (ORDER BY min(id)) AS turn
@@ -79,7 +94,8 @@ pub async fn claim(tx: &mut Tx, now: Timestamp, most: i64, except: &[PatientId])
              WHERE since >= $5 GROUP BY patient_id ORDER BY turn LIMIT $3)
             UNION ALL
             (SELECT patient_id, row_number() OVER (ORDER BY next_due_at) AS turn
-             FROM patient_watch WHERE next_due_at <= $1 AND patient_id <> ALL ($4) ORDER BY next_due_at LIMIT $3)
+             FROM patient_watch WHERE next_due_at <= $1 AND patient_id <> ALL ($4) AND NOT $6
+             ORDER BY next_due_at LIMIT $3)
         ) c
         GROUP BY patient_id ORDER BY min(turn)
         "#,
@@ -87,7 +103,8 @@ pub async fn claim(tx: &mut Tx, now: Timestamp, most: i64, except: &[PatientId])
         LOOK_AHEAD_ROWS,
         most.saturating_mul(CANDIDATES),
         &except,
-        now.saturating_sub(FRESH).unwrap_or(now).to_sqlx() as _
+        now.saturating_sub(FRESH).unwrap_or(now).to_sqlx() as _,
+        turn == Turn::Fresh
     )
     .fetch_all(&mut **tx)
     .await?;
