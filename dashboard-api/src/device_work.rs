@@ -1,6 +1,5 @@
 //! What staff asks of devices: one transaction each, with its audit line. Used by the API and by the forms of the pages.
 
-use jiff::SignedDuration;
 use serde::Deserialize;
 use vigie_store::Tx;
 use vigie_store::commands::{self, CommandKind, NewCommand};
@@ -61,17 +60,6 @@ pub(crate) fn may_ask(role: StaffRole, kind: CommandKind) -> bool {
     kind != CommandKind::ShowMessage || role != StaffRole::Technician
 }
 
-/// How long a command waits for its device.
-pub(crate) fn life(kind: CommandKind) -> SignedDuration {
-    SignedDuration::from_hours(match kind {
-        // It was asked because of what is known now.
-        CommandKind::RepeatMeasure => 4,
-        // The time to set is written when it is handed out.
-        CommandKind::SetClock | CommandKind::ShowMessage => 24,
-        CommandKind::SendAgain => 7 * 24,
-    })
-}
-
 /// Queues a command; its id comes back. A device that is connected has it within seconds.
 pub(crate) async fn ask(app: &App, caller: &Caller, id: &str, asked: &Asked) -> Result<i64, Problem> {
     let mut tx = app.begin_as(caller.account.id).await?;
@@ -94,7 +82,7 @@ pub(crate) async fn ask(app: &App, caller: &Caller, id: &str, asked: &Asked) -> 
         asked_by: Some(caller.account.id),
         asked_by_name: &caller.account.display_name,
         asked_at: now,
-        expires_at: now + life(kind),
+        expires_at: now + app.settings().command_lives.of(kind),
     };
     let command = commands::ask(&mut tx, &command).await?;
     let detail = format!("{id} {} {command}", kind.as_str());

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use vigie_store::commands::{self, Command};
-use vigie_store::ledger_reports::{self, Device};
+use vigie_store::ledger_reports::{self, Device, Prospect};
 
 use crate::access::guard::Caller;
 use crate::api::extract::{Id, Json, Query};

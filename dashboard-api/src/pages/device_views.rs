@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use vigie_store::commands::Command;
 use vigie_store::device_certificates::Certificate;
 use vigie_store::intake::DeviceStatus;
-use vigie_store::ledger_reports::EpochGaps;
+use vigie_store::ledger_reports::{EpochGaps, Prospect};
 use vigie_words::values as words;
 
 use crate::pages::views::{When, when};
@@ -102,14 +102,24 @@ pub(crate) struct GapView {
 const RANGES_SHOWN: usize = 20;
 
 pub(crate) fn gaps(epoch: &EpochGaps, t: Texts) -> GapView {
-    let range = |(first, last): &(i64, i64)| {
-        if first == last {
+    let range = |((first, last), prospect): (&(i64, i64), &Prospect)| {
+        let numbers = if first == last {
             first.to_string()
         } else {
             t.fill("device.range", &[("from", first), ("to", last)])
+        };
+        match prospect {
+            // That is what the line says of all of them.
+            Prospect::NeverArrived => numbers,
+            Prospect::WaitedFor => format!("{numbers} ({})", t.get("device.gap.waited_for")),
+            Prospect::AskedFor { tries, .. } => {
+                format!("{numbers} ({})", t.count("device.gap.asked_for", i64::from(*tries)))
+            }
+            Prospect::LostWithMemory => format!("{numbers} ({})", t.get("device.gap.lost_with_memory")),
         }
     };
-    let mut numbers: Vec<String> = epoch.ranges.iter().take(RANGES_SHOWN).map(range).collect();
+    let ranges = epoch.ranges.iter().zip(&epoch.prospects);
+    let mut numbers: Vec<String> = ranges.take(RANGES_SHOWN).map(range).collect();
     if epoch.ranges.len() > RANGES_SHOWN {
         numbers.push("…".to_owned());
     }
@@ -230,13 +240,31 @@ mod tests {
 
     #[test]
     fn missing_numbers_are_counted_and_named() {
-        let epoch = EpochGaps { epoch: 1, highest: 40, missing: 4, ranges: vec![(17, 19), (23, 23)] };
+        let epoch = EpochGaps {
+            epoch: 1,
+            is_current: true,
+            highest: 40,
+            missing: 4,
+            ranges: vec![(17, 19), (23, 23)],
+            prospects: vec![Prospect::NeverArrived; 2],
+        };
         let view = gaps(&epoch, Texts(Locale::En));
         assert_eq!(
             (view.words.as_str(), view.numbers.as_str()),
             ("4 readings never arrived", "17 to 19, 23")
         );
-        let many = EpochGaps { ranges: (1..=30).map(|n| (3 * n, 3 * n)).collect(), missing: 30, ..epoch };
+        let asked = Prospect::AskedFor { tries: 2, next_at: Timestamp::UNIX_EPOCH };
+        let hoped = EpochGaps { prospects: vec![asked, Prospect::WaitedFor], ..epoch.clone() };
+        assert_eq!(
+            gaps(&hoped, Texts(Locale::En)).numbers,
+            "17 to 19 (Vigie asked for them 2 times), 23 (may still be on their way)"
+        );
+        let many = EpochGaps {
+            ranges: (1..=30).map(|n| (3 * n, 3 * n)).collect(),
+            prospects: vec![Prospect::NeverArrived; 30],
+            missing: 30,
+            ..epoch
+        };
         let view = gaps(&many, Texts(Locale::Fr));
         assert_eq!(view.words, "30 mesures ne sont jamais arrivées");
         assert!(view.numbers.ends_with("60, …"), "{}", view.numbers);

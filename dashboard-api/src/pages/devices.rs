@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use vigie_store::commands::{self, CommandKind};
+use vigie_store::commands::{self, CommandKind, Lives};
 use vigie_store::ledger_reports;
 use vigie_store::staff::StaffRole;
 use vigie_store::{device_certificates, patients};
@@ -19,7 +19,7 @@ use crate::access::guard::Caller;
 use crate::api::devices::DEVICES_MAX;
 use crate::api::extract::{Form, Id, Query};
 use crate::app::{App, commit};
-use crate::device_work::{self, Asked, COMMANDS_MAX, MESSAGE_MAX, life, may_ask, visible};
+use crate::device_work::{self, Asked, COMMANDS_MAX, MESSAGE_MAX, may_ask, visible};
 use crate::pages::device_views::{
     CertificateView, CommandView, GapView, StatusView, certificate, command, gaps, kind_word, state_word,
     status,
@@ -155,7 +155,12 @@ pub(crate) async fn show(
     commit(tx).await?;
     let zone = holder.as_ref().map_or_else(|| app.settings().time_zone.clone(), |it| zone_of(&it.time_zone));
     let may_ask = Access::DeviceCommands.admits(role) && device.revoked_at.is_none();
-    let first_missing = device.epochs.first().and_then(|epoch| epoch.ranges.first()).map(|range| range.0);
+    let first_missing = device
+        .epochs
+        .iter()
+        .find(|epoch| epoch.is_current)
+        .and_then(|epoch| epoch.ranges.first())
+        .map(|range| range.0);
     let kind = kind_word(&device.kind, t);
     shell.title = format!("{kind} {id}");
     let page = DevicePage {
@@ -167,7 +172,11 @@ pub(crate) async fn show(
         status: device.status.as_ref().map(|(said, at)| status(said, *at, &zone, now, t)),
         gaps: device.epochs.iter().map(|epoch| gaps(epoch, t)).collect(),
         commands: asked.iter().map(|it| command(it, may_ask, &zone, now, t)).collect(),
-        asks: if may_ask { asks(role, first_missing, &shell) } else { Vec::new() },
+        asks: if may_ask {
+            asks(role, first_missing, app.settings().command_lives, &shell)
+        } else {
+            Vec::new()
+        },
         may_ask: Access::DeviceCommands.admits(role),
         certificates: certificates.iter().map(|it| certificate(it, &zone, now, t)).collect(),
         message_max: MESSAGE_MAX,
@@ -178,10 +187,10 @@ pub(crate) async fn show(
     html(&page)
 }
 
-fn asks(role: StaffRole, first_missing: Option<i64>, shell: &Shell) -> Vec<Ask> {
+fn asks(role: StaffRole, first_missing: Option<i64>, lives: Lives, shell: &Shell) -> Vec<Ask> {
     let ask = |kind: CommandKind| {
         let name = kind.as_str();
-        let waits = words::span(life(kind).as_hours(), shell.t);
+        let waits = words::span(lives.of(kind).as_hours(), shell.t);
         Ask {
             kind: name,
             title: shell.t.get(&format!("command.{name}")).to_owned(),

@@ -32,7 +32,7 @@ async fn world() -> World {
     world.database.query(&format!(
         "UPDATE device SET kind = 'glucometer';
          INSERT INTO device_status VALUES ('dev-1', 'online', 12, '1.4.2', '2026-11-22T08:42:00+01:00', 3, '2026-11-22T07:30:00Z');
-         INSERT INTO ledger VALUES ('dev-1', 1, '{{[1,17),[20,23),[24,41)}}'), ('dev-1', 2, '{{[1,5)}}'), ('dev-2', 1, '{{[5,9)}}');
+         INSERT INTO ledger VALUES ('dev-1', 1, '{{[1,5)}}'), ('dev-1', 2, '{{[1,17),[20,23),[24,41)}}'), ('dev-2', 1, '{{[5,9)}}');
          INSERT INTO device_certificate VALUES
              (decode(repeat('ab', 32), 'hex'), '0a0b', 'dev-1', 'renewal', '2026-11-01T00:00:00Z', '2027-02-01T00:00:00Z', NULL),
              (decode(repeat('cd', 32), 'hex'), '0c0d', 'dev-1', 'claim', '2026-08-01T00:00:00Z', '2026-11-01T00:00:00Z', NULL),
