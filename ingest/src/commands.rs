@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use vigie_service::Clock;
+use vigie_service::{Clock, Ticks};
 use vigie_store::clocks::{self, AskToSet};
 use vigie_store::commands::{self, Waiting};
 use vigie_store::{Database, Result};
@@ -38,13 +38,8 @@ pub fn payload(waiting: &Waiting, now: Timestamp) -> Vec<u8> {
 /// Until `stop`: ends commands that have ended, and asks devices whose clock is proven wrong to set it, if there is a
 /// rule for it. Any number of processes may do it at once.
 pub async fn keep(database: Database, clock: Clock, ask_to_set: Option<AskToSet>, stop: CancellationToken) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = looks.tick() => {}
-            () = stop.cancelled() => return,
-        }
+    let mut looks = Ticks::every(LOOK, stop);
+    while looks.next().await {
         let now = clock.now();
         if let Err(error) = settle(&database, now).await {
             tracing::info!(%error, "what became of commands cannot be asked now");

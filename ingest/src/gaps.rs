@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
-use vigie_service::Clock;
+use vigie_service::{Clock, Ticks};
 use vigie_store::commands::{self, CommandKind, NewCommand};
 use vigie_store::gaps::{self, Gap, Watched};
 use vigie_store::{Database, Error, Result, Tx};
@@ -123,13 +123,8 @@ pub async fn run(database: Database, clock: Clock, settings: Settings, stop: Can
         tracing::info!("devices are not asked for what never arrived: VIGIE_GAPS_AFTER_SECONDS is 0");
         return;
     }
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = looks.tick() => {}
-            () = stop.cancelled() => return,
-        }
+    let mut looks = Ticks::every(LOOK, stop);
+    while looks.next().await {
         for _ in 0..ROUNDS_MAX {
             match look(&database, settings, clock.now()).await {
                 Ok(claimed) if claimed < LEDGERS_AT_ONCE => break,

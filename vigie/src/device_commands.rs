@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 use vigie_broker::{Outbound, Switchboard};
 use vigie_ingest::commands::payload;
-use vigie_service::Clock;
+use vigie_service::{Clock, Ticks};
 use vigie_store::commands::{self, Waiting};
 use vigie_store::{Database, Result};
 use vigie_wire::{Channel, DeviceId};
@@ -43,15 +43,10 @@ pub(crate) async fn waiting(database: &Database, device: &DeviceId, now: Timesta
 
 /// Pushes new commands to devices that are connected here.
 pub(crate) async fn run(database: Database, clock: Clock, switchboard: Switchboard, stop: CancellationToken) {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looks = Ticks::every(LOOK, stop);
     // What was asked before the start is fetched when its device subscribes.
     let mut looked = clock.now();
-    loop {
-        tokio::select! {
-            _ = looks.tick() => {}
-            () = stop.cancelled() => return,
-        }
+    while looks.next().await {
         let now = clock.now();
         match push(&database, &switchboard, looked.saturating_sub(LOOK_BACK).unwrap_or(looked), now).await {
             Ok(()) => looked = now,

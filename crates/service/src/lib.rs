@@ -5,8 +5,10 @@ mod errors;
 mod hexadecimal;
 pub mod ids;
 mod logs;
+mod ticks;
 
 pub use clock::Clock;
 pub use errors::chain;
 pub use hexadecimal::hexadecimal;
 pub use logs::start_logs;
+pub use ticks::Ticks;
