@@ -17,6 +17,7 @@ mod decode;
 mod drift;
 pub mod gaps;
 mod group;
+pub mod housekeeping;
 mod queue;
 mod receipt;
 mod repeats;

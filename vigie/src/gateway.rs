@@ -10,8 +10,9 @@ use uuid::Uuid;
 use vigie_broker::{
     Admission, EngineId, Fanout, Gateway, Inbound, Outbound, Switchboard, Territory, Unavailable, Verdict,
 };
+use vigie_ingest::housekeeping::{TIDY_EVERY, tidy};
 use vigie_ingest::{Ingest, Publish};
-use vigie_service::Clock;
+use vigie_service::{Clock, Ticks};
 use vigie_store::audit::{self, NewEntry};
 use vigie_store::certificates::{self, Withdrawn};
 use vigie_store::{Database, commands, devices, intake, integrations, retained_status};
@@ -29,15 +30,11 @@ const DELIVERED_WAITING_MAX: usize = 8_192;
 /// Deliveries written in one transaction.
 const DELIVERED_GROUP_MAX: usize = 1_000;
 
-/// Receipts that no device fetched are kept for a week; what they say is in the readings and in quarantine.
-const RECEIPTS_KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
-
 /// How often the gateway looks for what was revoked, and how far back: far more than clocks differ.
 const WITHDRAWN_EVERY: Duration = Duration::from_secs(3);
 const WITHDRAWN_LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 const BEAT: Duration = Duration::from_secs(5);
-const HOUSEKEEPING: Duration = Duration::from_secs(3_600);
 
 /// The listener's other side.
 #[derive(Debug)]
@@ -282,13 +279,8 @@ pub(crate) async fn cut_withdrawn(
     switchboard: Switchboard,
     stop: CancellationToken,
 ) {
-    let mut looks = tokio::time::interval(WITHDRAWN_EVERY);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = looks.tick() => {}
-            () = stop.cancelled() => return,
-        }
+    let mut looks = Ticks::every(WITHDRAWN_EVERY, stop);
+    while looks.next().await {
         let now = clock.now();
         let since = now.saturating_sub(WITHDRAWN_LATELY).unwrap_or(now);
         match withdrawn(&database, since).await {
@@ -345,17 +337,12 @@ async fn note(database: &Database, ids: &[i64], now: Timestamp) -> vigie_store::
 
 /// Shows that the gateway lives, and once an hour makes partitions and clears old receipts.
 pub(crate) async fn beat(database: Database, clock: Clock, instance: String, stop: CancellationToken) {
-    let mut beats = tokio::time::interval(BEAT);
-    beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut beats = Ticks::every(BEAT, stop);
     let mut next_housekeeping = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            _ = beats.tick() => {}
-            () = stop.cancelled() => return,
-        }
+    while beats.next().await {
         let housekeeping = tokio::time::Instant::now() >= next_housekeeping;
         match show_life(&database, &clock, &instance, housekeeping).await {
-            Ok(()) if housekeeping => next_housekeeping = tokio::time::Instant::now() + HOUSEKEEPING,
+            Ok(()) if housekeeping => next_housekeeping = tokio::time::Instant::now() + TIDY_EVERY,
             Ok(()) => {}
             Err(error) => tracing::info!(%error, "no beat: staff will see that the gateway is silent"),
         }
@@ -372,9 +359,7 @@ async fn show_life(
     let mut tx = database.begin().await?;
     devices::beat(&mut tx, "gateway", instance, now).await?;
     if housekeeping {
-        devices::ensure_partitions(&mut tx, now).await?;
-        let before = now.saturating_sub(RECEIPTS_KEPT).unwrap_or(now);
-        intake::expire_receipts(&mut tx, before).await?;
+        tidy(&mut tx, now).await?;
     }
     tx.commit().await.map_err(vigie_store::Error::from)
 }

@@ -20,7 +20,6 @@
 
 mod acks;
 mod heirs;
-mod housekeeping;
 mod outbound;
 mod post;
 mod reader;

@@ -13,6 +13,7 @@ use vigie_wire::DeviceId;
 
 use super::outbound::Message;
 use crate::commands::payload;
+use crate::housekeeping::RECEIPTS_KEPT;
 
 /// Devices remembered as being behind the cluster. Over it the oldest is forgotten until it is heard again.
 const DEVICES_MAX: usize = 20_000;
@@ -27,7 +28,7 @@ const LOOKS_FOR_ALL: u32 = 30;
 const ROWS_MAX: usize = 256;
 
 /// The cluster keeps a receipt for a device that is away as long as the outbox would.
-pub(super) const RECEIPT_LIFE: Duration = Duration::from_secs(7 * 24 * 3_600);
+pub(super) const RECEIPT_LIFE: Duration = RECEIPTS_KEPT.unsigned_abs();
 
 /// A command is for the person who holds the device now, and for the time now. So the cluster must not keep it for
 /// another day; a device that is connected gets it at once.

@@ -10,8 +10,8 @@ use vigie_wire::DeviceId;
 use super::reader::{FILTERS, Reader};
 use super::settings::{Settings, SettingsError};
 use super::signs::{Link, Signs};
-use super::{heirs, housekeeping, post};
-use crate::Ingest;
+use super::{heirs, post};
+use crate::{Ingest, housekeeping};
 
 /// Stands for the device where a topic names none.
 const NOBODY: &str = "-";
