@@ -158,21 +158,12 @@ impl Services {
         clock: &Clock,
         committed: &Arc<Notify>,
     ) -> Result<Inlet> {
-        // Separate pools: a storm of log-ins must not keep readings from being stored.
-        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        let (devices, storing) = (Stage::new(), Stage::new());
+        let ingest = self.start_ingest(settings, clock, committed, &storing).await?;
         let bounds = &settings.bounds;
-        // Log-ins can take all but two.
+        // A pool of its own: a storm of log-ins must not keep readings from being stored. Log-ins can take all but two.
         let connections = u32::try_from(bounds.listener.log_in_checks_max + 2).unwrap_or(6);
         let asking = self.connect(&settings.database_url, Role::Gateway, connections).await?;
-        let (devices, storing) = (Stage::new(), Stage::new());
-        let ingest = Ingest::start(
-            writing,
-            clock.clone(),
-            vigie_ingest::Config::default(),
-            Arc::clone(committed),
-            &storing.tasks,
-            &storing.stop,
-        );
         let (fanout, keeper) = Fanout::new(bounds.fanout.clone());
         storing.tasks.spawn(keeper.run(storing.stop.clone()));
         let (teller, telling) = Teller::new(fanout);
@@ -198,18 +189,7 @@ impl Services {
             switchboard.clone(),
             storing.stop.clone(),
         ));
-        devices.tasks.spawn(vigie_ingest::gaps::run(
-            asking.clone(),
-            clock.clone(),
-            bounds.gaps,
-            devices.stop.clone(),
-        ));
-        devices.tasks.spawn(vigie_ingest::commands::keep(
-            asking.clone(),
-            clock.clone(),
-            settings.commands.ask_to_set_clock,
-            devices.stop.clone(),
-        ));
+        look_after_devices(&devices, &asking, settings, clock);
         devices.tasks.spawn(device_commands::run(
             asking,
             clock.clone(),
@@ -233,6 +213,25 @@ impl Services {
         Ok(inlet)
     }
 
+    /// The writers, with a pool of their own. They end with `storing`.
+    async fn start_ingest(
+        &mut self,
+        settings: &Settings,
+        clock: &Clock,
+        committed: &Arc<Notify>,
+        storing: &Stage,
+    ) -> Result<Ingest> {
+        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        Ok(Ingest::start(
+            writing,
+            clock.clone(),
+            vigie_ingest::Config::default(),
+            Arc::clone(committed),
+            &storing.tasks,
+            &storing.stop,
+        ))
+    }
+
     /// Where no gateway runs in this process: what comes over HTTP is stored here all the same.
     async fn start_ingest_of_dashboard(
         &mut self,
@@ -240,16 +239,8 @@ impl Services {
         clock: &Clock,
         committed: &Arc<Notify>,
     ) -> Result<Inlet> {
-        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
         let (taking, storing) = (Stage::new(), Stage::new());
-        let ingest = Ingest::start(
-            writing,
-            clock.clone(),
-            vigie_ingest::Config::default(),
-            Arc::clone(committed),
-            &storing.tasks,
-            &storing.stop,
-        );
+        let ingest = self.start_ingest(settings, clock, committed, &storing).await?;
         let inlet = Inlet { ingest, teller: None, tasks: taking.tasks.clone(), stop: taking.stop.clone() };
         self.stages.push(taking);
         self.stages.push(storing);
@@ -264,30 +255,11 @@ impl Services {
         clock: &Clock,
         committed: &Arc<Notify>,
     ) -> Result<()> {
-        // A pool of its own beside that of the writers, as in the gateway.
-        let writing = self.connect(&settings.database_url, Role::Gateway, 4).await?;
-        let asking = self.connect(&settings.database_url, Role::Gateway, 4).await?;
         let (reading, storing) = (Stage::new(), Stage::new());
-        let ingest = Ingest::start(
-            writing,
-            clock.clone(),
-            vigie_ingest::Config::default(),
-            Arc::clone(committed),
-            &storing.tasks,
-            &storing.stop,
-        );
-        reading.tasks.spawn(vigie_ingest::gaps::run(
-            asking.clone(),
-            clock.clone(),
-            settings.bounds.gaps,
-            reading.stop.clone(),
-        ));
-        reading.tasks.spawn(vigie_ingest::commands::keep(
-            asking.clone(),
-            clock.clone(),
-            settings.commands.ask_to_set_clock,
-            reading.stop.clone(),
-        ));
+        let ingest = self.start_ingest(settings, clock, committed, &storing).await?;
+        // A pool of its own beside that of the writers, as in the gateway.
+        let asking = self.connect(&settings.database_url, Role::Gateway, 4).await?;
+        look_after_devices(&reading, &asking, settings, clock);
         let source =
             cluster::Source::new(source, ingest, asking, clock.clone()).context("the cluster's settings")?;
         let (stop, broken) = (reading.stop.clone(), self.broken.clone());
@@ -437,6 +409,14 @@ impl Services {
             }
         }
     }
+}
+
+/// What whoever takes readings in does beside: ends commands, asks for gaps, and asks devices to set their clock.
+fn look_after_devices(stage: &Stage, asking: &Database, settings: &Settings, clock: &Clock) {
+    let (database, stop) = (|| asking.clone(), || stage.stop.clone());
+    stage.tasks.spawn(vigie_ingest::gaps::run(database(), clock.clone(), settings.bounds.gaps, stop()));
+    let ask_to_set = settings.commands.ask_to_set_clock;
+    stage.tasks.spawn(vigie_ingest::commands::keep(database(), clock.clone(), ask_to_set, stop()));
 }
 
 fn signer(ca: &Ca) -> Option<Arc<dyn vigie_dashboard_api::Issuer>> {
