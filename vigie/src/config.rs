@@ -134,7 +134,7 @@ impl Config {
             http_listen: address("VIGIE_HTTP_LISTEN", &get("http_listen", "127.0.0.1:8080"))?,
             http_secure: flag("VIGIE_HTTP_SECURE", &get("http_secure", "false"))?,
             instance,
-            workers: number("VIGIE_WORKERS", &get("workers", "2"), 1, 64)?,
+            workers: number(&get, "workers", "2", 1, 64)?,
             reports: Reports::read(&get)?,
             ca: Ca::read(&get)?,
             bounds: Bounds::read(&get)?,
@@ -241,11 +241,12 @@ fn flag(name: &str, text: &str) -> Result<bool> {
     text.parse().map_err(|_| usage(format!("{name}={text} is neither true nor false")))
 }
 
-fn number(name: &str, text: &str, least: usize, most: usize) -> Result<usize> {
-    text.parse()
-        .ok()
-        .filter(|n| (least..=most).contains(n))
-        .ok_or_else(|| usage(format!("{name}={text} is not a number from {least} to {most}")))
+/// The whole number under a key, or the default. A wrong one is told by the name of its variable.
+fn number(get: &Get<'_>, key: &str, default: impl ToString, least: usize, most: usize) -> Result<usize> {
+    let text = get(key, &default.to_string());
+    text.parse().ok().filter(|n| (least..=most).contains(n)).ok_or_else(|| {
+        usage(format!("VIGIE_{}={text} is not a number from {least} to {most}", key.to_uppercase()))
+    })
 }
 
 #[cfg(test)]

@@ -26,10 +26,9 @@ impl Ca {
     pub(super) fn read(get: &Get<'_>) -> Result<Self> {
         let folder =
             Some(get("ca_dir", "")).filter(|text| !text.is_empty()).map(PathBuf::from).map(Folder::new);
-        let days = get("certificate_days", &CERTIFICATE_DAYS.to_string());
-        let certificate_days = i32::try_from(number("VIGIE_CERTIFICATE_DAYS", &days, 1, 825)?)?;
+        let certificate_days = i32::try_from(number(get, "certificate_days", CERTIFICATE_DAYS, 1, 825)?)?;
         // Read by `vigie device claim`; what is wrong is told here as well.
-        number("VIGIE_CLAIM_DAYS", &get("claim_days", "7"), 1, 90)?;
+        number(get, "claim_days", "7", 1, 90)?;
         Ok(Self { folder, certificate_days })
     }
 }

@@ -33,11 +33,9 @@ pub(super) fn read(get: &Get<'_>, instance: &str) -> Result<Option<Settings>> {
     }
     let Place { secure, user, host, port } = Place::parse(&url)?;
     let mut settings = Settings::new(host, port, client_id(&get("mqtt_source_client_id", ""), instance)?);
-    let receive_maximum =
-        number("VIGIE_MQTT_SOURCE_RECEIVE_MAXIMUM", &get("mqtt_source_receive_maximum", "256"), 1, 4_096)?;
+    let receive_maximum = number(get, "mqtt_source_receive_maximum", "256", 1, 4_096)?;
     settings.receive_maximum = u16::try_from(receive_maximum)?;
-    let hours =
-        number("VIGIE_MQTT_SOURCE_SESSION_HOURS", &get("mqtt_source_session_hours", "168"), 1, 8_760)?;
+    let hours = number(get, "mqtt_source_session_hours", "168", 1, 8_760)?;
     settings.session_expiry = Duration::from_secs(u64::try_from(hours)? * 3_600);
     settings.share = flag("VIGIE_MQTT_SOURCE_SHARE", &get("mqtt_source_share", "false"))?;
     let tls = tls(get)?;

@@ -35,9 +35,7 @@ pub(crate) struct Commands {
 impl Commands {
     pub(super) fn read(get: &Get<'_>) -> Result<Self> {
         let whole = |key: &str, default: i64, least: usize, most: usize| -> Result<i64> {
-            let name = format!("VIGIE_{}", key.to_uppercase());
-            let read = number(&name, &get(key, &default.to_string()), least, most)?;
-            i64::try_from(read).map_err(|_| usage(format!("{name}={read} is too large")))
+            Ok(i64::try_from(number(get, key, default, least, most)?)?)
         };
         let life = |key: &str, usual: SignedDuration| -> Result<SignedDuration> {
             Ok(SignedDuration::from_hours(whole(key, usual.as_hours(), 1, LIFE_HOURS_MAX)?))

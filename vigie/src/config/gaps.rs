@@ -14,11 +14,8 @@ const AFTER_SECONDS_MAX: usize = 7 * 24 * 3_600;
 
 pub(super) fn read(get: &Get<'_>) -> Result<Settings> {
     let usual = Settings::default();
-    let count = |key: &str, default: i64, least: usize, most: usize| {
-        number(&format!("VIGIE_{}", key.to_uppercase()), &get(key, &default.to_string()), least, most)
-    };
-    let after = count("gaps_after_seconds", usual.after.as_secs(), 0, AFTER_SECONDS_MAX)?;
-    let tries = count("gaps_tries", i64::from(usual.tries), 1, 20)?;
+    let after = number(get, "gaps_after_seconds", usual.after.as_secs(), 0, AFTER_SECONDS_MAX)?;
+    let tries = number(get, "gaps_tries", usual.tries, 1, 20)?;
     Ok(Settings { after: SignedDuration::from_secs(i64::try_from(after)?), tries: i32::try_from(tries)? })
 }
 

@@ -32,30 +32,39 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     pub(super) fn read(get: &Get<'_>) -> Result<Self> {
-        let count = |key: &str, default: usize, least: usize, most: usize| {
-            number(&format!("VIGIE_{}", key.to_uppercase()), &get(key, &default.to_string()), least, most)
-        };
         // 0 switches a rate off.
         let rate = |key: &str, default: usize| -> Result<Rate> {
-            Ok(Rate::per_minute(u32::try_from(count(key, default, 0, 4_000_000_000)?)?))
+            Ok(Rate::per_minute(u32::try_from(number(get, key, default, 0, 4_000_000_000)?)?))
         };
         let usual = Limits::default();
         let listener = Limits {
-            connections_max: count("limit_connections", usual.connections_max, 1, 1_000_000)?,
-            packet_bytes_max: count("limit_packet_bytes", usual.packet_bytes_max, 65_536, 268_435_456)?,
-            in_flight: u16::try_from(count("limit_in_flight", usize::from(usual.in_flight), 1, 65_535)?)?,
-            bytes_in_flight_max: count("limit_bytes_in_flight", usual.bytes_in_flight_max, 65_536, 1 << 40)?,
+            connections_max: number(get, "limit_connections", usual.connections_max, 1, 1_000_000)?,
+            packet_bytes_max: number(get, "limit_packet_bytes", usual.packet_bytes_max, 65_536, 268_435_456)?,
+            in_flight: u16::try_from(number(
+                get,
+                "limit_in_flight",
+                usize::from(usual.in_flight),
+                1,
+                65_535,
+            )?)?,
+            bytes_in_flight_max: number(
+                get,
+                "limit_bytes_in_flight",
+                usual.bytes_in_flight_max,
+                65_536,
+                1 << 40,
+            )?,
             publishes_per_minute: rate("limit_publishes_per_minute", 6_000)?,
             payload_bytes_per_minute: rate("limit_payload_bytes_per_minute", 64 * 1024 * 1024)?,
             connects_per_minute: rate("limit_connects_per_minute", 30)?,
-            subscriptions_max: count("limit_subscriptions", usual.subscriptions_max, 1, 10_000)?,
-            log_in_checks_max: count("limit_log_in_checks", usual.log_in_checks_max, 1, 1_000)?,
-            log_in_queue_max: count("limit_log_in_queue", usual.log_in_queue_max, 0, 1_000_000)?,
+            subscriptions_max: number(get, "limit_subscriptions", usual.subscriptions_max, 1, 10_000)?,
+            log_in_checks_max: number(get, "limit_log_in_checks", usual.log_in_checks_max, 1, 1_000)?,
+            log_in_queue_max: number(get, "limit_log_in_queue", usual.log_in_queue_max, 0, 1_000_000)?,
             ..usual
         };
         listener.check().map_err(|error| usage(format!("VIGIE_LIMIT_*: {error}")))?;
         let usual = FanoutSettings::default();
-        let subscribers_max = count("limit_integrations", usual.subscribers_max, 0, 1_000)?;
+        let subscribers_max = number(get, "limit_integrations", usual.subscribers_max, 0, 1_000)?;
         let fanout = FanoutSettings { subscribers_max, ..usual };
         Ok(Self { listener, fanout, gaps: super::gaps::read(get)? })
     }

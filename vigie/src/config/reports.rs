@@ -50,15 +50,15 @@ impl Default for Reports {
 
 impl Reports {
     pub(super) fn read(get: &Get<'_>) -> Result<Self> {
-        let hours = number("VIGIE_REPORTS_AFTER_HOURS", &get("reports_after_hours", "6"), 0, 72)?;
-        let weeks = number("VIGIE_REPORTS_WEEKS_BACK", &get("reports_weeks_back", "4"), 1, 52)?;
+        let hours = number(get, "reports_after_hours", "6", 0, 72)?;
+        let weeks = number(get, "reports_weeks_back", "4", 1, 52)?;
         let mssante_domains = domains(&get("mssante_domains", &MSSANTE_DOMAINS.join(",")))?;
         Ok(Self {
             schedule: Schedule {
                 after: SignedDuration::from_hours(i64::try_from(hours)?),
                 weeks_back: i64::try_from(weeks)?,
             },
-            workers: number("VIGIE_REPORT_WORKERS", &get("report_workers", "2"), 1, 64)?,
+            workers: number(get, "report_workers", "2", 1, 64)?,
             smtp: smtp(get, &mssante_domains)?,
             mssante_domains,
         })
@@ -96,7 +96,7 @@ fn smtp(get: &Get<'_>, mssante_domains: &[String]) -> Result<Option<Smtp>> {
     smtp.security = Security::parse(&security)
         .ok_or_else(|| usage(format!("VIGIE_SMTP_SECURITY is starttls, tls or none, not {security:?}")))?;
     let usual = if smtp.security == Security::Tls { "465" } else { "587" };
-    let port = number("VIGIE_SMTP_PORT", &get("smtp_port", usual), 1, 65_535)?;
+    let port = number(get, "smtp_port", usual, 1, 65_535)?;
     smtp.port = u16::try_from(port)?;
     smtp.login = login(&get("smtp_user", ""), &get("smtp_password_file", ""))?;
     smtp.authority = read("VIGIE_SMTP_CA_FILE", &get("smtp_ca_file", ""))?;
