@@ -2,7 +2,7 @@
 //! that can be killed. What is stored is asked with psql, which shares no code with Vigie.
 
 mod binary;
-mod mosquitto;
+pub(crate) mod mosquitto;
 mod service;
 mod staff;
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
+use crate::stand::mosquitto;
 use crate::waiting::until;
 
 /// From the start of the process to its first accepted connection.
@@ -17,9 +18,6 @@ const START: Duration = Duration::from_secs(10);
 
 /// Makes the bench's own program a stock rumqttd: a process of its own, as the others have.
 const RUMQTTD: &str = "be-rumqttd-on-port";
-
-/// Where Debian puts servers, which is in the path of few people.
-const SERVERS: &str = "/usr/sbin";
 
 /// Which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +45,7 @@ impl Peer {
     /// Starts it on a port of the loopback and waits until it listens. `file` is for its settings.
     pub(super) async fn start(self, file: &Path, port: u16) -> Result<Running> {
         let child = match self {
-            Self::Mosquitto => mosquitto(file, port)?,
+            Self::Mosquitto => only_acknowledging(file, port)?,
             Self::Rumqttd => rumqttd(port)?,
         };
         let mut running = Running { peer: self, child };
@@ -75,31 +73,22 @@ impl Running {
     }
 }
 
-fn spawn(command: &mut Command) -> std::io::Result<Child> {
-    command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()
-}
-
 /// In memory only, without a log, and without Nagle's algorithm, which Vigie does without, too.
-fn mosquitto(file: &Path, port: u16) -> Result<Child> {
+fn only_acknowledging(file: &Path, port: u16) -> Result<Child> {
     let settings = format!(
         "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest none\nset_tcp_nodelay true\n"
     );
     std::fs::write(file, settings)?;
-    for program in ["mosquitto".to_owned(), format!("{SERVERS}/mosquitto")] {
-        match spawn(Command::new(program).arg("-c").arg(file).stdin(Stdio::null())) {
-            Ok(child) => return Ok(child),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).context("mosquitto does not start"),
-        }
-    }
-    bail!("mosquitto is not installed (Debian package mosquitto; scripts/setup.sh test installs it)")
+    mosquitto::spawn(file)
 }
 
 fn rumqttd(port: u16) -> Result<Child> {
     let own = std::env::current_exe().context("the path of this program is unknown")?;
     // It ends with the pipe, so also when the bench is killed.
     let mut command = Command::new(own);
-    spawn(command.args([RUMQTTD, &port.to_string()]).stdin(Stdio::piped())).context("rumqttd does not start")
+    command.args([RUMQTTD, &port.to_string()]).stdin(Stdio::piped());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.spawn().context("rumqttd does not start")
 }
 
 /// The port, if this process is to be a rumqttd and not a bench.

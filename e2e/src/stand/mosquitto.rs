@@ -62,9 +62,7 @@ impl Mosquitto {
             writeln!(text, "password_file {}", path("passwords").display())?;
         }
         std::fs::write(path("mosquitto.conf"), text)?;
-        let child = spawn(&path("mosquitto.conf"))?;
-        let listens = async || TcpStream::connect(("127.0.0.1", port)).await.ok();
-        until(PATIENCE, listens).await.context("mosquitto does not listen")?;
+        let child = up(&path("mosquitto.conf"), port).await?;
         Ok(Self { folder, port, child })
     }
 
@@ -78,10 +76,8 @@ impl Mosquitto {
         let pid = self.child.id().context("mosquitto has ended")?.to_string();
         ensure!(Command::new("kill").args(["-TERM", &pid]).status().await?.success(), "kill -TERM");
         timeout(PATIENCE, self.child.wait()).await.context("mosquitto does not stop")??;
-        self.child = spawn(&self.folder.path().join("mosquitto.conf"))?;
-        let port = self.port;
-        let listens = async || TcpStream::connect(("127.0.0.1", port)).await.ok();
-        until(PATIENCE, listens).await.context("mosquitto does not listen").map(drop)
+        self.child = up(&self.folder.path().join("mosquitto.conf"), self.port).await?;
+        Ok(())
     }
 }
 
@@ -151,11 +147,23 @@ impl Visitor<'_> {
     }
 }
 
-fn spawn(config: &Path) -> Result<Child> {
+/// Starts it and waits until it listens.
+async fn up(config: &Path, port: u16) -> Result<Child> {
+    let child = spawn(config)?;
+    let listens = async || TcpStream::connect(("127.0.0.1", port)).await.ok();
+    until(PATIENCE, listens).await.context("mosquitto does not listen")?;
+    Ok(child)
+}
+
+/// Starts it with the settings of this file. Killed when dropped.
+pub(crate) fn spawn(config: &Path) -> Result<Child> {
     // Debian puts the broker where only root looks.
     let debian = Path::new("/usr/sbin/mosquitto");
     let program = if debian.exists() { debian } else { Path::new("mosquitto") };
     let mut command = Command::new(program);
     command.arg("-c").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.kill_on_drop(true).spawn().context("mosquitto is not installed (Debian package mosquitto)")
+    command
+        .kill_on_drop(true)
+        .spawn()
+        .context("mosquitto is not installed (Debian package mosquitto; scripts/setup.sh test installs it)")
 }
